@@ -99,8 +99,8 @@ class Worker:
         self._root = app_root.resolve()
         self.functions: tuple[Function, ...] = tuple(read_functions(self._root))
         self._ids: dict[str, str] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="worker", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self._thread: threading.Thread
         self._path_before: list[str] = []
 
     def start(self) -> Self:
@@ -117,6 +117,8 @@ class Worker:
         # there, so it has to win here too.
         sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != self._root]
         sys.path.append(str(self._root))
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="worker", daemon=True)
         self._thread.start()
         try:
             runtime.start_threadpool_executor()
