@@ -1,0 +1,241 @@
+"""The documents of the checkpoint: what is known of each user, and how it is written as JSON. Pure.
+
+A shard is `{"schema": 1, "users": {"<object id>": {…}}}`; the names of a record's fields are those
+of `Record` in camelCase. Times are UTC in ISO 8601 with `Z`, dates are `YYYY-MM-DD`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.errors import BrokenState, NewerSchema
+from shared.graph import is_object_id
+from shared.outcomes import Outcome
+from shared.places import Place
+
+SCHEMA = 1
+"""Version of every document in the container; a newer one is refused, an older one is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture that we wrote, or found already written, completely.
+
+    Attributes:
+        etag: Exchange's version of it.
+        sha256: of Exchange's bytes, hexadecimal.
+        place: where its thumbnails are.
+    """
+
+    etag: str
+    sha256: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Exchange no longer has the photo that we wrote.
+
+    Attributes:
+        runs: consecutive runs that found it gone.
+        run: id of the last of them, so that a resumed run does not count twice.
+    """
+
+    runs: int
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """The user could not be synchronised.
+
+    Attributes:
+        count: runs in a row.
+        retry_on: UTC date of the next attempt.
+        etag: the photo's version at the last attempt; a new one is tried at once.
+    """
+
+    count: int
+    retry_on: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the checkpoint knows of a user. Users without a photo and without trouble have none.
+
+    Attributes:
+        upn: user principal name at the time.
+        outcome: of the last attempt that changed the record.
+        detail: one sentence, may be empty.
+        checked_at: when that was.
+        run: id of the run, or "on-demand".
+        photo: what SharePoint shows because of us; None when nothing.
+        verified_at: when SharePoint was last seen to show it.
+        missing: see `Missing`.
+        failing: see `Failing`.
+    """
+
+    upn: str
+    outcome: Outcome
+    checked_at: str
+    run: str
+    detail: str = ""
+    photo: Photo | None = None
+    verified_at: str = ""
+    missing: Missing | None = None
+    failing: Failing | None = None
+
+
+def iso(seconds: float) -> str:
+    """A moment as the documents write it, with milliseconds.
+
+    Args:
+        seconds: since the epoch.
+    """
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_of(text: str) -> float:
+    """Seconds since the epoch of a moment in a document.
+
+    Raises:
+        ValueError: it is none.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"no time zone: {text}")
+    return moment.timestamp()
+
+
+def dump_shard(records: Mapping[str, Record]) -> bytes:
+    """A shard as JSON, users in order of their id, so that equal content gives equal bytes."""
+    users = {user_id: to_json(records[user_id]) for user_id in sorted(records)}
+    return json.dumps({"schema": SCHEMA, "users": users}, separators=(",", ":")).encode()
+
+
+def parse_shard(data: bytes) -> dict[str, Record]:
+    """Records by user id.
+
+    Raises:
+        NewerSchema: written by a newer version.
+        BrokenState: no shard, or a record in it is none.
+    """
+    document = parse_document(data)
+    users = document.get("users")
+    if not isinstance(users, dict):
+        raise BrokenState("no users in it")
+    return {user_id: _record(user_id, value) for user_id, value in users.items()}
+
+
+def parse_document(data: bytes) -> dict[str, Any]:
+    """Any document of the container, once its schema is known to be readable.
+
+    Raises:
+        NewerSchema: written by a newer version.
+        BrokenState: no JSON object with a schema.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        raise BrokenState("no JSON") from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        raise BrokenState("no schema in it")
+    if schema > SCHEMA:
+        raise NewerSchema(
+            f"written with schema {schema}, this version reads up to {SCHEMA}: deploy the newer "
+            "version again, or set CHECKPOINT_CONTAINER to a new container"
+        )
+    return dict(document)
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    """A record as JSON; empty fields are left out."""
+    value: dict[str, Any] = {
+        "upn": record.upn,
+        "outcome": record.outcome.value,
+        "checkedAt": record.checked_at,
+        "run": record.run,
+    }
+    if record.detail:
+        value["detail"] = record.detail
+    if record.photo:
+        photo = record.photo
+        value["photo"] = {
+            "etag": photo.etag,
+            "sha256": photo.sha256,
+            "host": photo.place.host,
+            "folder": photo.place.folder,
+            "prefix": photo.place.prefix,
+        }
+        value["verifiedAt"] = record.verified_at
+    if record.missing:
+        value["missing"] = {"runs": record.missing.runs, "run": record.missing.run}
+    if record.failing:
+        failing = record.failing
+        value["failing"] = {
+            "count": failing.count,
+            "retryOn": failing.retry_on,
+            "etag": failing.etag,
+        }
+    return value
+
+
+def _record(user_id: str, value: Any) -> Record:
+    if not is_object_id(user_id) or user_id != user_id.lower():
+        raise BrokenState(f"no object id: {user_id[:60]!r}")
+    try:
+        photo = value.get("photo")
+        missing = value.get("missing")
+        failing = value.get("failing")
+        record = Record(
+            upn=_text(value["upn"]),
+            outcome=Outcome(value["outcome"]),
+            checked_at=_moment(value["checkedAt"]),
+            run=_text(value["run"]),
+            detail=_text(value.get("detail", "")),
+            photo=_photo(photo) if photo is not None else None,
+            verified_at=_moment(value["verifiedAt"]) if photo is not None else "",
+            missing=Missing(_count(missing["runs"]), _text(missing["run"])) if missing else None,
+            failing=(
+                Failing(_count(failing["count"]), _date(failing["retryOn"]), _text(failing["etag"]))
+                if failing
+                else None
+            ),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise BrokenState(f"record of {user_id} cannot be read") from None
+    return record
+
+
+def _photo(value: Any) -> Photo:
+    place = Place(_text(value["host"]), _text(value["folder"]), _text(value["prefix"]))
+    if not place.host or "/" in place.folder + place.prefix or not place.prefix:
+        raise ValueError("no place")
+    return Photo(_text(value["etag"]), _text(value["sha256"]), place)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 10**6:
+        raise ValueError("no count")
+    return value
+
+
+def _moment(value: Any) -> str:
+    seconds_of(_text(value))
+    return str(value)
+
+
+def _date(value: Any) -> str:
+    datetime.strptime(_text(value), "%Y-%m-%d").replace(tzinfo=UTC)
+    return str(value)

@@ -1,0 +1,328 @@
+"""The only place that sends to Graph and SharePoint.
+
+One `Service` for each of the two: its session, its pace, its retries. What is retried, and how
+long, is decided here and nowhere else:
+
+* 429, and 503 with `Retry-After`, pause the whole service for as long as it asks. Being throttled
+  (429) is no failure, so it repeats until the budget's deadline.
+* Other 5xx, time-outs, broken connections and cut JSON are tried `ATTEMPTS` times with growing
+  pauses. All our writes may be repeated without harm, so they are retried like reads.
+* 401 asks once for a fresh token.
+* Redirects are refused: a bearer token must not follow them.
+"""
+
+import random
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from shared.answers import BUSY, TOO_MANY, UNAUTHORIZED, Answer, evidence_of, number, retry_after
+from shared.clock import Clock
+from shared.errors import Evidence, MalformedAnswer, OutOfTime, Throttled, Unavailable
+from shared.pacing import Pace, PauseTooLong
+
+ATTEMPTS = 4
+"""How often a request is sent that fails for the service's reasons."""
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 60.0
+LONGEST_BACKOFF_SECONDS = 60.0
+ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
+
+RETRIED = frozenset({408, 500, 502, 503, 504, 509})
+"""Statuses that may pass by themselves. Source: Microsoft Graph docs, "Error responses"."""
+
+_NEARLY_SPENT = 0.05
+"""Share of SharePoint's quota at which we pause, before it has to answer 429."""
+
+
+class Tokens(Protocol):
+    """Where bearer tokens come from (`shared.identity.Identity`)."""
+
+    def token(self, resource: str) -> str:
+        """A token for this origin."""
+        ...
+
+    def forget(self, resource: str) -> None:
+        """Drop what is cached for this origin."""
+        ...
+
+
+@dataclass
+class Meter:
+    """What was sent and received, for the report; thread-safe by `add`."""
+
+    requests: dict[str, int] = field(default_factory=lambda: {"graph": 0, "sharepoint": 0})
+    throttled: int = 0
+    received: int = 0
+    sent: int = 0
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def add(
+        self,
+        service: str,
+        *,
+        requests: int = 0,
+        throttled: int = 0,
+        received: int = 0,
+        sent: int = 0,
+    ) -> None:
+        """Count."""
+        with self._lock:
+            self.requests[service] = self.requests.get(service, 0) + requests
+            self.throttled += throttled
+            self.received += received
+            self.sent += sent
+
+
+def _always() -> None:
+    """Allow every write."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one invocation may spend.
+
+    Attributes:
+        deadline: monotonic seconds after which nothing is sent any more.
+        guard: called before every write; raises when it must not happen (lease lost).
+        meter: where requests are counted.
+    """
+
+    deadline: float
+    guard: Callable[[], None] = _always
+    meter: Meter = field(default_factory=Meter)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, complete but for the token.
+
+    Attributes:
+        method: HTTP method.
+        url: absolute, completely encoded.
+        headers: beside User-Agent and Authorization.
+        body: sent as it is.
+        write: it changes something: the guard is asked before every attempt.
+        accept: statuses beside 2xx that are returned instead of raised.
+        want_json: a 2xx whose body is no JSON counts as a failed attempt.
+        limit: most bytes read of the body; more gives an `oversize` answer.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    write: bool = False
+    accept: Collection[int] = ()
+    want_json: bool = True
+    limit: int = ANSWER_LIMIT_BYTES
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Sets the token; as `auth`, so that no .netrc entry can take its place."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Service:
+    """One service: session, tokens, pace, retries. Shared by all threads of the process.
+
+    Args:
+        name: "graph" or "sharepoint".
+        origins: decides whether an origin belongs to the service; a token goes nowhere else.
+        tokens: where bearer tokens come from.
+        concurrency: upper bound on requests in flight.
+        user_agent: sent with every request.
+        clock: where time comes from.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        origins: Callable[[str], bool],
+        tokens: Tokens,
+        concurrency: int,
+        user_agent: str,
+        clock: Clock = time,
+    ) -> None:
+        self.name = name
+        self.pace = Pace(concurrency, clock)
+        self.clock = clock
+        self._origins = origins
+        self._tokens = tokens
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = user_agent
+        adapter = HTTPAdapter(pool_connections=8, pool_maxsize=concurrency)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def send(self, budget: Budget, call: Call) -> Answer:
+        """Send until there is an answer worth having.
+
+        Raises:
+            Throttled: the service asks to wait beyond the deadline.
+            OutOfTime: the deadline passed, or comes before the next attempt.
+            Unavailable, MalformedAnswer: still failing after the retries.
+            NotFound, Refused, Rejected: what the service says.
+            ValueError: the URL leads outside the service; nothing was sent.
+        """
+        origin = self.pin(call.url)
+        attempts = throttles = 0
+        fresh_token = False
+        while True:
+            answer = self._attempt(budget, call, origin)
+            wait: float | None = None
+            if answer.status == UNAUTHORIZED and not fresh_token:
+                fresh_token = True
+                self._tokens.forget(origin)
+                continue
+            if answer.status in {TOO_MANY, BUSY}:
+                wait = retry_after(answer.headers, self.clock)
+            if answer.status == TOO_MANY or wait is not None:
+                throttles += 1
+                self.hold(budget, answer, wait, throttles)
+                if answer.status == TOO_MANY:
+                    continue
+                wait = 0.0
+            elif answer.status and answer.status not in RETRIED:
+                try:
+                    answer = answer.judged(call.accept)
+                    parse = call.want_json and answer.ok
+                    return answer.parsed() if parse else answer
+                except MalformedAnswer:
+                    if attempts + 1 >= ATTEMPTS:
+                        raise
+            attempts += 1
+            if attempts >= ATTEMPTS:
+                raise Unavailable(answer.evidence)
+            self.wait(budget, answer, backoff(attempts) if wait is None else wait)
+
+    def pin(self, url: str) -> str:
+        """The origin of `url`, when it belongs to this service.
+
+        Raises:
+            ValueError: it does not, or it carries credentials.
+        """
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}".lower()
+        if "@" in parts.netloc or not self._origins(origin):
+            raise ValueError(f"{self.name}: refusing to send a token to {origin}")
+        return origin
+
+    def evidence(self, method: str, url: str) -> Evidence:
+        """Evidence for something that was noticed without an answer."""
+        return Evidence(self.name, method, url.partition("?")[0])
+
+    def hold(self, budget: Budget, answer: Answer, asked: float | None, times: int) -> None:
+        """Hold the whole service because this answer, or an item of it, was throttled.
+
+        Args:
+            budget: of the invocation.
+            answer: what said so.
+            asked: seconds of `Retry-After`; None gives an exponential pause.
+            times: how often this request was throttled so far, this time included.
+
+        Raises:
+            Throttled: the pause outlasts the deadline.
+        """
+        wait = backoff(times) if asked is None else asked
+        if times > 1:
+            # A service that keeps saying "now" must not be hammered.
+            wait = max(wait, backoff(times - 1))
+        wait = max(wait, number(answer.headers.get("RateLimit-Reset")) or 0.0)
+        budget.meter.add(self.name, throttled=1)
+        self.pace.throttled(wait)
+        if self.clock.monotonic() + wait >= budget.deadline:
+            raise Throttled(answer.evidence, wait)
+
+    def wait(self, budget: Budget, answer: Answer, seconds: float) -> None:
+        """Wait before asking again what this answer failed to give.
+
+        Raises:
+            OutOfTime: the deadline comes first.
+        """
+        if self.clock.monotonic() + seconds >= budget.deadline:
+            raise OutOfTime(f"no time to try again: {answer.evidence}")
+        self.clock.sleep(seconds)
+
+    def _attempt(self, budget: Budget, call: Call, origin: str) -> Answer:
+        """Send once; a status of 0 means that no answer came."""
+        asked = self.evidence(call.method, call.url)
+        token = self._tokens.token(origin)
+        try:
+            with self.pace.turn(budget.deadline):
+                left = budget.deadline - self.clock.monotonic()
+                if left <= 0:
+                    raise OutOfTime(f"no time left for {call.method} {asked.url}")
+                if call.write:
+                    budget.guard()
+                budget.meter.add(self.name, requests=1, sent=len(call.body or b""))
+                answer = self._exchange(call, asked, token, left)
+        except PauseTooLong as pause:
+            raise Throttled(replace(asked, status=TOO_MANY), pause.seconds) from None
+        budget.meter.add(self.name, received=len(answer.body))
+        if answer.ok:
+            self.pace.succeeded()
+            self._heed_rate_limit(answer)
+        return answer
+
+    def _exchange(self, call: Call, asked: Evidence, token: str, left: float) -> Answer:
+        try:
+            with self._session.request(
+                call.method,
+                call.url,
+                headers=dict(call.headers),
+                data=call.body,
+                auth=_Bearer(token),
+                timeout=(min(CONNECT_SECONDS, left), min(READ_SECONDS, left)),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                data = b"".join(_read(response, call.limit))
+                status, headers = response.status_code, response.headers
+        except requests.RequestException as error:
+            # The library's text may quote the URL with its query, so only the kind is kept.
+            return Answer(0, {}, b"", replace(asked, message=type(error).__name__))
+        if len(data) > call.limit:
+            evidence = replace(asked, status=status, message="answer too large")
+            return Answer(status, headers, b"", evidence, oversize=True)
+        return Answer(status, headers, data, evidence_of(asked, status, headers, data))
+
+    def _heed_rate_limit(self, answer: Answer) -> None:
+        """Pause before SharePoint has to refuse: it announces what is left from 80 % on.
+
+        Source: SharePoint documentation, "Avoid getting throttled or blocked", RateLimit headers.
+        """
+        left = number(answer.headers.get("RateLimit-Remaining"))
+        reset = number(answer.headers.get("RateLimit-Reset"))
+        limit = number(answer.headers.get("RateLimit-Limit"))
+        if left is not None and reset and limit and left < limit * _NEARLY_SPENT:
+            self.pace.pause(reset)
+
+
+def _read(response: requests.Response, limit: int) -> Iterator[bytes]:
+    size = 0
+    for chunk in response.iter_content(65536):
+        size += len(chunk)
+        yield chunk
+        if size > limit:
+            return
+
+
+def backoff(attempt: int) -> float:
+    """Seconds before the next attempt: about 1, 2, 4, 8 …, with jitter, so that workers part."""
+    base = min(LONGEST_BACKOFF_SECONDS, 2.0 ** (min(attempt, 10) - 1))
+    return base * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, no secret
