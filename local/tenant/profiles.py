@@ -20,6 +20,9 @@ PLACEHOLDER_STATE: Final = "SPS-PicturePlaceholderState"
 EXCHANGE_SYNC_STATE: Final = "SPS-PictureExchangeSyncState"
 TIMESTAMP: Final = "SPS-PictureTimestamp"
 MAX_URL_LENGTH: Final = 2_048
+#: Names of the stores; a person's `geo` is empty for the central one.
+CENTRAL: Final = "central"
+SECOND: Final = "second"
 
 _READ_ONLY: Final = (
     "UserProfile_GUID",
@@ -80,6 +83,11 @@ _WRITABLE: Final = (
 _NAMES: Final = {name.lower(): name for name in (*_READ_ONLY, *_WRITABLE)}
 
 
+def geo_of(person: Person) -> str:
+    """Which geo holds a person's profile and picture: CENTRAL or SECOND."""
+    return SECOND if person.geo else CENTRAL
+
+
 class Profiles:
     """The profiles of all people who have one; thread-safe.
 
@@ -119,7 +127,7 @@ class Profiles:
     def put(self, person: Person, values: dict[str, str]) -> None:
         """Store values in a person's own geo without any check, to arrange a situation."""
         with self._lock:
-            self._stored.setdefault((person.geo, person.id), {}).update(values)
+            self._stored.setdefault((geo_of(person), person.id), {}).update(values)
 
     def forget(self, person: Person) -> None:
         """Drop all that is stored of a deleted person."""
@@ -175,13 +183,13 @@ class Profiles:
             }
         )
         with self._lock:
-            stored = self._stored.get((person.geo if geo is None else geo, person.id), {})
+            stored = self._stored.get((geo or geo_of(person), person.id), {})
             return values | stored
 
     def entity(self, person: Person, geo: str) -> dict[str, object]:
         """PersonProperties as GetPropertiesFor returns them."""
         values = self.properties(person, geo)
-        host = self._mysite(person.geo)
+        host = self._mysite(geo_of(person))
         return {
             "AccountName": values["AccountName"],
             "DirectReports": [],

@@ -47,6 +47,14 @@ class Quirks:
     process_query_supported: bool = True
     #: Hosts that accept profile calls of an app-only caller.
     profile_host: Literal["any", "admin"] = "any"
+    #: Profile calls also need a role for sites on that host.
+    profile_needs_site_role: bool = False
+    #: Sites.Selected with a write grant is enough to create a folder.
+    selected_creates_folders: bool = False
+    #: What reading a missing file or folder answers: 404, or 200 with `Exists` false.
+    missing_item: Literal["404", "exists-false"] = "404"
+    #: Every Set of a ProcessQuery counts as a call of PeopleManager, or the query as one.
+    set_calls_counted: Literal["each", "query"] = "each"
     #: Every tenth person lives in a second geo with its own My Site and admin host.
     second_geo: bool = False
 
