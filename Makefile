@@ -1,0 +1,45 @@
+# Every target is one line; the work is in local/. Plain `make` prints this list.
+
+ifeq ($(OS),Windows_NT)
+RUN := .venv/Scripts/python.exe -m
+ANY_PYTHON := python
+else
+RUN := .venv/bin/python -m
+ANY_PYTHON := $(shell command -v python3.13 || command -v python3 || echo missing)
+endif
+ifeq ($(ANY_PYTHON),missing)
+$(error Missing: Python 3.13 (https://www.python.org/downloads, or `uv python install 3.13`))
+endif
+SETUP := @$(ANY_PYTHON) -m local.setup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo start test lint bench clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: ## a tenant of 500 people, synced twice and once on demand; writes demo/index.html
+	$(SETUP) --runtime
+	@$(RUN) local.demo
+
+test: ## everything CI runs
+	$(SETUP)
+	@$(RUN) local.check
+
+start: ## tenant, storage and functions on port 7071, until Ctrl-C
+	$(SETUP) --runtime
+	@$(RUN) local.start
+
+lint: ## only the static checks of `make test`
+	$(SETUP)
+	@$(RUN) local.check --static
+
+bench: ## requests, bytes, CPU and memory for tenants of up to 100,000 people
+	$(SETUP) --runtime
+	@$(RUN) local.bench
+
+setup: ## virtual environment, packages and Azurite, whatever is missing
+	$(SETUP)
+
+clean: ## remove what was built or installed
+	rm -rf .venv node_modules demo dist .coverage .hypothesis .mypy_cache .ruff_cache
