@@ -1,1 +1,25 @@
-"""Emulated Microsoft 365 tenant: Microsoft Graph, SharePoint, identity and login on loopback."""
+"""Emulated Microsoft 365 tenant: Microsoft Graph, SharePoint, identity and login on loopback.
+
+It behaves as documentation and public reports say, is strict where the real services are, records
+every request on a tape and fails where a test wants it to.
+"""
+
+from local.tenant.faults import Delivery, Fault, Faults
+from local.tenant.people import Directory, Person, Photo
+from local.tenant.quirks import Quirks, Quotas
+from local.tenant.tape import Entry, Tape
+from local.tenant.tenant import Tenant
+
+__all__ = [
+    "Delivery",
+    "Directory",
+    "Entry",
+    "Fault",
+    "Faults",
+    "Person",
+    "Photo",
+    "Quirks",
+    "Quotas",
+    "Tape",
+    "Tenant",
+]

@@ -1,0 +1,80 @@
+"""Control interface for other processes: who is in the tenant, what SharePoint shows, the tape.
+
+Served on the identity origin below `/control/`, on loopback only, and never recorded.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from local.tenant.people import Person
+from local.tenant.wire import Request, Response, decode, json_response
+
+if TYPE_CHECKING:
+    from local.tenant.tenant import Tenant
+
+
+class Control:
+    """Answers `/control/…`."""
+
+    def __init__(self, tenant: "Tenant") -> None:
+        self._tenant = tenant
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request."""
+        parts = [decode(part) for part in request.path().split("/")[2:]]
+        match request.method, parts:
+            case "GET", ["people"]:
+                people = list(self._tenant.directory.people.values())
+                return json_response(200, {"people": [self._describe(one) for one in people]})
+            case "GET", ["photo", key]:
+                person = self._tenant.directory.find(key)
+                if person is not None and person.photo is not None:
+                    headers = {"Content-Type": person.photo.content_type}
+                    return Response(200, person.photo.data, headers)
+            case "GET", ["shown", key]:
+                shown = self._shown(key)
+                if shown is not None:
+                    return Response(200, shown, {"Content-Type": "image/jpeg"})
+            case "POST", ["change"]:
+                return self._change(request.body)
+            case "GET", ["tape", "summary"]:
+                return json_response(200, self._tenant.tape.summary())
+            case "POST", ["tape", "clear"]:
+                self._tenant.tape.clear()
+                return Response(204)
+            case "POST", ["quit"]:
+                self._tenant.quit.set()
+                return Response(204)
+        return Response(404)
+
+    def _describe(self, person: Person) -> dict[str, Any]:
+        return {
+            "id": person.id,
+            "userPrincipalName": person.upn,
+            "displayName": person.display_name,
+            "kind": person.kind,
+            "photo": person.photo is not None,
+            "picture": person.photo.picture.name if person.photo else None,
+            "shown": self._tenant.sharepoint.profile(person.id).get("PictureURL") or None,
+        }
+
+    def _shown(self, key: str) -> bytes | None:
+        """The large thumbnail, when SharePoint shows one of its own."""
+        person = self._tenant.directory.find(key)
+        if person is None or self._tenant.sharepoint.shown_picture(person.id) is None:
+            return None
+        url = self._tenant.sharepoint.profile(person.id)["PictureURL"]
+        path = unquote(urlsplit(url).path).replace("_MThumb", "_LThumb")
+        for origin in ("mysite", "mysite2"):
+            if urlsplit(self._tenant.url(origin)).port == urlsplit(url).port:
+                return self._tenant.sharepoint.files(origin).get(path)
+        return None
+
+    def _change(self, body: bytes) -> Response:
+        try:
+            wanted = json.loads(body)
+            count, seed = int(wanted["count"]), int(wanted.get("seed", 1))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return json_response(400, {"message": 'Expected {"count": n, "seed": s}.'})
+        return json_response(200, {"changed": self._tenant.population.change(count, seed)})
