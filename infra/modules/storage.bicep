@@ -56,53 +56,57 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
       defaultAction: privateOnly ? 'Deny' : 'Allow'
     }
   }
+}
 
-  resource blobs 'blobServices' = {
-    name: 'default'
-    properties: {
-      isVersioningEnabled: true
-      deleteRetentionPolicy: { enabled: true, days: recoveryDays }
-      containerDeleteRetentionPolicy: { enabled: true, days: recoveryDays }
-    }
-
-    resource package 'containers' = {
-      name: packageContainer
-      properties: { publicAccess: 'None' }
-    }
-
-    resource checkpoint 'containers' = {
-      name: checkpointContainer
-      properties: { publicAccess: 'None' }
-    }
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
+  parent: account
+  name: 'default'
+  properties: {
+    isVersioningEnabled: true
+    deleteRetentionPolicy: { enabled: true, days: recoveryDays }
+    containerDeleteRetentionPolicy: { enabled: true, days: recoveryDays }
   }
+}
 
-  // Rules about versions are accepted only where versioning is on already.
-  resource lifecycle 'managementPolicies' = {
-    name: 'default'
-    dependsOn: [ blobs ]
-    properties: {
-      policy: {
-        rules: [
-          {
-            name: 'old-versions'
-            type: 'Lifecycle'
-            enabled: true
-            definition: {
-              filters: { blobTypes: [ 'blockBlob' ], prefixMatch: [ '${checkpointContainer}/' ] }
-              actions: { version: { delete: { daysAfterCreationGreaterThan: recoveryDays } } }
-            }
+resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
+  parent: blobs
+  name: packageContainer
+  properties: { publicAccess: 'None' }
+}
+
+resource checkpoint 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
+  parent: blobs
+  name: checkpointContainer
+  properties: { publicAccess: 'None' }
+}
+
+// Rules about versions are accepted only where versioning is on already, hence dependsOn.
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = {
+  parent: account
+  name: 'default'
+  dependsOn: [ blobs ]
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'old-versions'
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: { blobTypes: [ 'blockBlob' ], prefixMatch: [ '${checkpointContainer}/' ] }
+            actions: { version: { delete: { daysAfterCreationGreaterThan: recoveryDays } } }
           }
-          {
-            name: 'old-run-reports'
-            type: 'Lifecycle'
-            enabled: true
-            definition: {
-              filters: { blobTypes: [ 'blockBlob', 'appendBlob' ], prefixMatch: [ '${checkpointContainer}/runs/' ] }
-              actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: reportRetentionDays } } }
-            }
+        }
+        {
+          name: 'old-run-reports'
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: { blobTypes: [ 'blockBlob', 'appendBlob' ], prefixMatch: [ '${checkpointContainer}/runs/' ] }
+            actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: reportRetentionDays } } }
           }
-        ]
-      }
+        }
+      ]
     }
   }
 }
@@ -127,4 +131,4 @@ output name string = account.name
 output blobEndpoint string = account.properties.primaryEndpoints.blob
 
 @description('URL of the container that receives the deployment package.')
-output packageContainerUrl string = '${account.properties.primaryEndpoints.blob}${account::blobs::package.name}'
+output packageContainerUrl string = '${account.properties.primaryEndpoints.blob}${package.name}'
