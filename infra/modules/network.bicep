@@ -66,29 +66,32 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
       }
     ]
   }
+}
 
-  resource app 'subnets' existing = {
-    name: 'app'
-  }
+resource appSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
+  parent: network
+  name: 'app'
+}
 
-  resource endpoints 'subnets' existing = {
-    name: 'endpoints'
-  }
+resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
+  parent: network
+  name: 'endpoints'
 }
 
 resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = {
   name: blobZoneName
   location: 'global'
   tags: tags
+}
 
-  resource link 'virtualNetworkLinks' = {
-    name: 'link-${name}'
-    location: 'global'
-    tags: tags
-    properties: {
-      registrationEnabled: false
-      virtualNetwork: { id: network.id }
-    }
+resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = {
+  parent: zone
+  name: 'link-${name}'
+  location: 'global'
+  tags: tags
+  properties: {
+    registrationEnabled: false
+    virtualNetwork: { id: network.id }
   }
 }
 
@@ -97,7 +100,7 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
   location: location
   tags: tags
   properties: {
-    subnet: { id: network::endpoints.id }
+    subnet: { id: endpointSubnet.id }
     privateLinkServiceConnections: [
       {
         name: 'blob'
@@ -108,23 +111,24 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
       }
     ]
   }
+}
 
-  resource zones 'privateDnsZoneGroups' = {
-    name: 'default'
-    properties: {
-      privateDnsZoneConfigs: [
-        {
-          name: 'blob'
-          properties: { privateDnsZoneId: zone.id }
-        }
-      ]
-    }
-    dependsOn: [ zone::link ]
+resource zones 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = {
+  parent: endpoint
+  name: 'default'
+  dependsOn: [ link ]
+  properties: {
+    privateDnsZoneConfigs: [
+      {
+        name: 'blob'
+        properties: { privateDnsZoneId: zone.id }
+      }
+    ]
   }
 }
 
 @description('Resource id of the subnet for the function app.')
-output appSubnetId string = network::app.id
+output appSubnetId string = appSubnet.id
 
 @description('Public address that Microsoft 365 sees.')
 output outboundAddress string = address.properties.ipAddress

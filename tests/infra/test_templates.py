@@ -38,12 +38,31 @@ API_VERSIONS = {
     "Microsoft.Web/sites/config": "2025-03-01",
 }
 FUNCTIONS = set(
-    "array cidrSubnet contains empty environment filter guid loadTextContent replace string "
-    "subscription subscriptionResourceId take tenant toLower union uniqueString".split()
+    [
+        "array",
+        "cidrSubnet",
+        "contains",
+        "empty",
+        "environment",
+        "filter",
+        "guid",
+        "loadTextContent",
+        "replace",
+        "string",
+        "subscription",
+        "subscriptionResourceId",
+        "take",
+        "tenant",
+        "toLower",
+        "union",
+        "uniqueString",
+    ]
 )
 DECORATORS = {"description", "minLength", "maxLength", "minValue", "maxValue", "allowed"}
 BINDERS = {"for_statement", "lambda_expression"}
-SECRET = re.compile(r"listKeys|listSecrets|ListAccountSas|@secure|AccountKey|clientSecret", re.I)
+SECRET = re.compile(
+    r"listKeys|listSecrets|ListAccountSas|@secure|AccountKey|clientSecret", re.IGNORECASE
+)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -56,6 +75,8 @@ def test_both_parsers_accept_the_file(name: str) -> None:
 
 def test_only_known_resource_types_in_stable_versions() -> None:
     """No preview version, and nothing is deployed that this list does not name."""
+    declared = [n for name in FILES for n in nodes(name) if n.type == "resource_declaration"]
+    assert len(declared) == len(resources()), "pycep overlooks some nested resources: use parent"
     used = {(r["type"], r["api_version"]) for _, _, r in resources()}
     assert used == set(API_VERSIONS.items())
 
