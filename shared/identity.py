@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 # azure-identity and msal are slow to import, so they are imported where they are first needed.
 
-# It logs every failed attempt twice with the raw answer; TokenUnavailable says it once, cleaned.
+# At INFO these log every request; not "azure" as a whole, the Functions worker logs below it.
+for _name in ("azure.core", "azure.storage", "msal", "urllib3"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+# Logs every failed attempt twice with the raw answer; TokenUnavailable says it once, cleaned.
 logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
 
 _SCOPE_SUFFIX = "/.default"
@@ -36,6 +39,7 @@ _PAUSES = (1.0, 2.0)  # seconds before the second and third attempt
 _CONNECT_SECONDS, _READ_SECONDS = 5, 15
 _LONGEST_REASON = 300
 _TOKEN = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)+")
+_HIDDEN = "[hidden]"
 _LIBRARY_LEAD_IN = "Token request error: "
 
 
@@ -237,8 +241,14 @@ class _BoundedClient:
         return self._send("POST", url, arguments)
 
     def _send(self, method: str, url: str, arguments: dict[str, Any]) -> requests.Response:
-        arguments |= {"timeout": (_CONNECT_SECONDS, _READ_SECONDS), "allow_redirects": False}
-        return self._session.request(method, url, **arguments)
+        return self._session.request(
+            method,
+            url,
+            timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+            allow_redirects=False,
+            verify=self._session.verify,  # said here, or REQUESTS_CA_BUNDLE would win over it
+            **arguments,
+        )
 
 
 class _StorageCredential:
@@ -279,6 +289,5 @@ def _checked(resource: str) -> str:
 def _safe(error: Exception) -> str:
     """An error's reason in one line, without tokens, the platform's secret or its long tail."""
     text = " ".join(str(error).rpartition(_LIBRARY_LEAD_IN)[2].split()) or type(error).__name__
-    if secret := os.environ.get("IDENTITY_HEADER"):
-        text = text.replace(secret, "...")
-    return _TOKEN.sub("...", text)[:_LONGEST_REASON].rstrip(". ")
+    text = text.replace(os.environ.get("IDENTITY_HEADER") or "\0", _HIDDEN)
+    return _TOKEN.sub(_HIDDEN, text)[:_LONGEST_REASON].rstrip(". ")
