@@ -1,5 +1,7 @@
+import json
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -339,3 +341,12 @@ def test_any_text(environ: dict[str, str]) -> None:
         load(environ)
     except ConfigurationError as error:
         assert error.problems  # noqa: PT017 -- both ends are right
+
+
+def test_longest_budget_ends_before_the_platform_does() -> None:
+    """Even the longest TIME_BUDGET_SECONDS leaves two minutes until functionTimeout."""
+    host = json.loads((Path(__file__).parents[2] / "host.json").read_text())
+    hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
+
+    longest = with_(TIME_BUDGET_SECONDS="3300").time_budget
+    assert longest + 120 <= 3600 * hours + 60 * minutes + seconds
