@@ -175,11 +175,13 @@ def _card(card: Card, *, show_exchange: bool) -> str:
     detail = f'<p class="detail">{escape(card.detail)}</p>' if card.detail else ""
     below = escape(card.kind) if show_exchange else escape(card.upn)
     pill = f'<span class="pill" style="--tone:var(--{card.outcome})">{_WORDS[card.outcome]}</span>'
+    if not show_exchange:
+        pill = ""
     return (
         f'<article class="panel person" data-outcome="{card.outcome}" '
         f'data-words="{escape(words)}"><div class="who"><div>'
         f'<b>{escape(card.name)}</b><small title="{escape(card.upn)}">{below}</small></div>'
-        f'{pill if show_exchange else ""}</div><div class="shots">{"".join(shots)}</div>{detail}</article>'
+        f'{pill}</div><div class="shots">{"".join(shots)}</div>{detail}</article>'
     )
 
 
