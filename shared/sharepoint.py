@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from shared import csom, multipart, profiles
-from shared.answers import NOT_FOUND, Answer
+from shared.answers import NOT_FOUND, Answer, number
 from shared.errors import (
     ConfigurationError,
     MalformedAnswer,
@@ -72,6 +72,20 @@ class SharePoint:
         self._batches = True
         self._queries = True
 
+    def accepts(self, place: Place) -> bool:
+        """Whether a recorded place still belongs to this tenant's My Site hosts."""
+        return is_trusted_host(place.host, self._mysite)
+
+    def require(self, place: Place) -> None:
+        """Make sure that a recorded place is this tenant's.
+
+        Raises:
+            Rejected: it is on a host that gets no token.
+        """
+        if not self.accepts(place):
+            evidence = self._service.evidence("GET", place.host)
+            raise Rejected(replace(evidence, message="not a My Site host of this tenant"))
+
     def host_of(self, profile: Profile) -> str:
         """The My Site host for a user's files: his geo's, when it is this tenant's.
 
@@ -80,9 +94,7 @@ class SharePoint:
         """
         if not profile.host:
             return self._mysite
-        if not is_trusted_host(profile.host, self._mysite):
-            evidence = self._service.evidence("GET", self._admin)
-            raise Rejected(replace(evidence, message=f"foreign My Site host {profile.host}"))
+        self.require(Place(profile.host, "", ""))
         return profile.host
 
     def folder(self, host: str) -> str:
@@ -108,7 +120,7 @@ class SharePoint:
             PermissionMissing: SharePoint refuses to read profiles at all.
             Throttled, OutOfTime, Unavailable: the request failed as a whole.
         """
-        parts = self._read_batch(users) if self._batches and len(users) > 1 else {}
+        parts = self._read_batch(users) if self._batches else {}
         found: dict[str, Profile | PhotoSyncError] = {}
         for user in users:
             try:
@@ -131,7 +143,7 @@ class SharePoint:
             url = self._file_url(place, size, "?$select=Exists,Length")
             answer = self._get(url, accept={NOT_FOUND})
             value = answer.value if answer.ok else {}
-            if not isinstance(value, dict) or not int(value.get("Length") or 0):
+            if not isinstance(value, dict) or not number(value.get("Length")):
                 return False
         return True
 
@@ -196,7 +208,7 @@ class SharePoint:
         if not isinstance(value, list):
             raise answer.malformed("no list of folders")
         counts = {
-            str(entry["Name"]): int(entry.get("ItemCount") or 0)
+            str(entry["Name"]): number(entry.get("ItemCount")) or 0
             for entry in value
             if isinstance(entry, dict) and entry.get("Name")
         }

@@ -1,0 +1,111 @@
+"""When to stop a run in which nearly everything fails: a permission is missing, a service is down.
+
+One poisoned user harms only himself; a failing service would harm everybody, slowly, with requests
+nobody wants. So the last results of each kind of work are remembered, and when nearly all of them
+are the service's failures, the run stops and names the cause.
+"""
+
+import threading
+from collections import deque
+
+from shared.errors import (
+    MalformedAnswer,
+    NotFound,
+    PermissionMissing,
+    Refused,
+    Rejected,
+    RunStopped,
+    ServiceError,
+    Unavailable,
+)
+
+WINDOW = 20
+"""Results that are remembered."""
+
+TOLERATED = 2
+"""Successes among them that do not save the run."""
+
+REFUSALS = 3
+"""Refusals without a single success that are enough: a missing permission does not pass."""
+
+_SERVICE_FAILURES = (Unavailable, MalformedAnswer, Refused, Rejected, NotFound)
+
+
+class Breaker:
+    """Judges one kind of work in one run; thread-safe.
+
+    Args:
+        work: for the message, for example "writing to SharePoint".
+        role: app role that the work needs, for the message.
+        resource: "Microsoft Graph" or "SharePoint".
+        probing: the last run was stopped: one failure is enough, until something succeeds.
+    """
+
+    def __init__(self, work: str, *, resource: str, role: str, probing: bool = False) -> None:
+        self._work = work
+        self._resource = resource
+        self._role = role
+        self._probing = probing
+        self._results: deque[bool] = deque(maxlen=WINDOW)
+        self._refused = 0
+        self._succeeded = False
+        self._lock = threading.Lock()
+        self.cause: RunStopped | PermissionMissing | None = None
+        """Why the run has to stop; None while it may go on."""
+
+    @property
+    def probing(self) -> bool:
+        """Whether the next work should be a single user's."""
+        return self._probing
+
+    def succeeded(self) -> None:
+        """The service did its part for a user."""
+        with self._lock:
+            self._results.append(True)
+            self._succeeded = True
+            self._probing = False
+
+    def failed(self, error: Exception | None) -> None:
+        """A user failed; only the service's failures count against it."""
+        if not isinstance(error, _SERVICE_FAILURES):
+            return
+        with self._lock:
+            self._results.append(False)
+            self._refused += isinstance(error, Refused)
+            if self.cause is None and self._is_enough():
+                self.cause = self._name(error)
+
+    def _is_enough(self) -> bool:
+        failures = self._results.count(False)
+        nearly_all = len(self._results) == WINDOW and failures >= WINDOW - TOLERATED
+        refused = self._refused >= REFUSALS and not self._succeeded
+        return self._probing or refused or nearly_all
+
+    def _name(self, error: ServiceError) -> RunStopped | PermissionMissing:
+        if isinstance(error, Refused):
+            return PermissionMissing(self._resource, self._role, str(error))
+        return RunStopped(
+            f"stopped because {self._work} fails for nearly everybody, last with: {error}. "
+            "Nothing is lost: the next firing tries one user and goes on when that succeeds. If "
+            "it lasts, see the service health of Microsoft 365 and docs/operate.md"
+        )
+
+
+def reading_breaker(*, probing: bool = False) -> Breaker:
+    """Judges Microsoft Graph."""
+    return Breaker(
+        "reading from Microsoft Graph",
+        resource="Microsoft Graph",
+        role="User.Read.All",
+        probing=probing,
+    )
+
+
+def writing_breaker(*, probing: bool = False) -> Breaker:
+    """Judges SharePoint."""
+    return Breaker(
+        "working with SharePoint",
+        resource="SharePoint",
+        role="User.ReadWrite.All and Sites.FullControl.All",
+        probing=probing,
+    )

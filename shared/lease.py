@@ -1,0 +1,113 @@
+"""The lease on `run.json` that makes a run single, kept alive by a thread.
+
+Blob Storage gives finite leases of 15 to 60 seconds (Azure Storage docs, "Lease Blob"). That they
+end by themselves is the recovery from a crash: a killed run frees its lease within a minute. A
+holder that slept past its lease must not write any more, so it judges by its own clock, without
+asking: `check` is called before every write.
+"""
+
+import logging
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.storage.blob import BlobClient, BlobLeaseClient
+
+from shared.errors import LeaseLost
+
+LEASE_SECONDS = 60
+RENEW_EVERY_SECONDS = 15
+_SAFETY_SECONDS = 5
+"""A lease about to end is treated as lost: a write begun now could land after its end."""
+
+
+def code_of(error: Exception) -> str:
+    """Storage's error code; the library gives it as text or as a member of an enumeration."""
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+_log = logging.getLogger("photo_sync.lease")
+
+
+class Lease:
+    """A held lease; use as a context manager, which releases it.
+
+    The clock here is always the real one: the lease runs out in storage's time.
+    """
+
+    def __init__(
+        self, client: BlobLeaseClient, *, renew_every: float = RENEW_EVERY_SECONDS
+    ) -> None:
+        self.client = client
+        self._renew_every = renew_every
+        self._renewed = time.monotonic()
+        self._lost = threading.Event()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="photo-sync-lease", daemon=True)
+
+    @classmethod
+    def acquire(cls, blob: BlobClient) -> Self | None:
+        """Take the lease on a blob that exists; None when another run holds it.
+
+        Raises:
+            AzureError: storage failed.
+        """
+        before = time.monotonic()
+        client = BlobLeaseClient(blob)
+        try:
+            client.acquire(lease_duration=LEASE_SECONDS)
+        except HttpResponseError as error:
+            if code_of(error) == "LeaseAlreadyPresent":
+                return None
+            raise
+        lease = cls(client)
+        lease._renewed = before
+        return lease
+
+    def check(self) -> None:
+        """Make sure that the lease is still ours.
+
+        Raises:
+            LeaseLost: it is not, or may not be.
+        """
+        held = time.monotonic() - self._renewed
+        if self._lost.is_set() or held > LEASE_SECONDS - _SAFETY_SECONDS:
+            raise LeaseLost(
+                "another run took over, or storage could not be reached to keep it away"
+            )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end.set()
+        self._thread.join()
+        try:
+            self.client.release()
+        except (AzureError, ValueError):
+            # It ends by itself, or is another's already.
+            _log.info("the lease could not be released")
+
+    def _keep(self) -> None:
+        while not self._end.wait(self._renew_every):
+            before = time.monotonic()
+            try:
+                self.client.renew()
+            except HttpResponseError as error:
+                if code_of(error).startswith("Lease") or error.status_code == 404:  # noqa: PLR2004
+                    self._lost.set()
+                    return
+                _log.warning("the lease could not be renewed: %s", code_of(error))
+            except AzureError as error:
+                _log.warning("the lease could not be renewed: %s", type(error).__name__)
+            else:
+                self._renewed = before

@@ -1,0 +1,96 @@
+"""One user, now: the call behind `POST /api/sync/{user}`."""
+
+from dataclasses import dataclass, replace
+
+from shared import plan
+from shared.app import App
+from shared.breaker import reading_breaker, writing_breaker
+from shared.graph import User, is_object_id
+from shared.plan import Policy
+from shared.records import Record
+from shared.sync import Result, Sync
+from shared.transport import Budget
+
+PATIENCE_SECONDS = 45.0
+"""How long one call works: callers are promised an answer within a minute, the platform cuts at
+230 seconds."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the checkpoint knows of a user.
+
+    Attributes:
+        user_id: object id.
+        record: his record.
+    """
+
+    user_id: str
+    record: Record
+
+
+def sync_user(app: App, name: str, *, force: bool = False, dry_run: bool = False) -> Result:
+    """Synchronise one user, in scope or not.
+
+    Args:
+        app: the program.
+        name: object id or user principal name.
+        force: do as if nothing were recorded; a missing photo is removed at first sight.
+        dry_run: read and decide, write nothing.
+
+    Raises:
+        UserUnknown: the directory has no such user.
+        ConfigurationError, TokenUnavailable, StateError: nothing can be done for anybody.
+        ServiceError: Graph could not be asked who that is.
+        OutOfTime, Throttled: no time.
+    """
+    settings = app.settings
+    dry_run = dry_run or settings.dry_run
+    budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
+    graph = app.graph(budget)
+    user = graph.user(name)
+    checkpoint = app.checkpoint(read_only=dry_run)
+    checkpoint.prepare()
+    with app.pool() as pool:
+        sync = Sync(
+            graph=graph,
+            sharepoint=app.sharepoint(budget, read_only=dry_run),
+            checkpoint=checkpoint,
+            policy=Policy(
+                now=app.clock.time(),
+                run=plan.ON_DEMAND,
+                remove=settings.remove_photos,
+                confirmations=settings.removal_confirmations,
+                reverify_days=settings.reverify_days,
+                force=force,
+            ),
+            clock=app.clock,
+            sizes=settings.thumbnail_sizes,
+            pool=pool,
+            reading=reading_breaker(),
+            writing=writing_breaker(),
+            reverify_quota=1,
+        )
+        result = sync.process([user])[0]
+    if sync.fatal:
+        raise sync.fatal
+    return replace(result, user=user)
+
+
+def known(app: App, name: str) -> Known | None:
+    """What the checkpoint knows; None when it knows nothing.
+
+    A name that is no object id is looked up in the directory first.
+
+    Raises:
+        UserUnknown: the directory has no such user.
+        StateError: the checkpoint cannot be read.
+        ServiceError: Graph could not be asked who that is.
+    """
+    if is_object_id(name):
+        user = User(name.lower(), "")
+    else:
+        budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
+        user = app.graph(budget).user(name)
+    record = app.checkpoint(read_only=True).load(user.id[:2]).records.get(user.id)
+    return Known(user.id, record) if record else None
