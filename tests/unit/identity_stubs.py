@@ -99,7 +99,7 @@ def serving(
         def do_GET(self) -> None:
             status, text = answer(self)
             self.send_response(status)
-            if status == 302:
+            if 300 <= status < 400:
                 self.send_header("Location", text)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()

@@ -123,7 +123,6 @@ def test_trusted_certificates_by_environment(
         (500, "<html>", ""),
         (200, "[]", ""),
         (200, '{"access_token":"eyJ0.eyJ0.x"}', ""),
-        (302, "http://127.0.0.1:1/steal", ""),
         (429, '{"error":"slow down"}', ""),
     ],
 )
@@ -140,6 +139,17 @@ def test_refused(platform: Platform, login: Login, status: int, text: str, shown
         assert part in message
     assert "eyJ0" not in message
     assert clock.monotonic() <= 5
+    assert len(platform.asked) == 1
+
+
+def test_no_redirect(platform: Platform, login: Login) -> None:
+    """The proof goes to the login authority only, wherever that wants to send it."""
+    login.answers = [(307, f"{login.url}/thief/token")] * 3
+
+    with pytest.raises(TokenUnavailable):
+        identity(login, VirtualClock()).token(GRAPH)
+
+    assert {path for path, _ in login.asked} == {f"/{TENANT}/oauth2/v2.0/token"}
     assert len(platform.asked) == 1
 
 
