@@ -232,12 +232,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     # the worker in Azure sets the root logger to INFO too
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    keys = Keys.generate()
-    given = Keys(
-        os.environ.pop("LOCAL_FUNCTION_KEY", ""),
-        os.environ.pop("LOCAL_MASTER_KEY", ""),
-    )
-    keys = Keys(given.function or keys.function, given.master or keys.master)
+    # The worker library's own log; Azure keeps it apart too, and failures are logged here.
+    logging.getLogger("azure.functions").setLevel(logging.CRITICAL)
+    fresh = Keys.generate()
+    # popped, so that the functions cannot see them, as they cannot in Azure
+    function, master = (os.environ.pop(f"LOCAL_{name}_KEY", "") for name in ("FUNCTION", "MASTER"))
+    keys = Keys(function or fresh.function, master or fresh.master)
     try:
         load_local_settings(options.root)
         worker = Worker(options.root).start()
@@ -246,8 +246,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"The functions host cannot start: {error}", file=sys.stderr)
         return 1
     print(f"Functions host on {host.url}", flush=True)
-    if not given.function:
-        print(f"  function key  {keys.function}\n  master key    {keys.master}", flush=True)
+    if not function:
+        print(f"  function key  {keys.function}", flush=True)
+    if not master:
+        print(f"  master key    {keys.master}", flush=True)
     if options.schedule:
         host.follow_schedules()
     try:
