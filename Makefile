@@ -13,7 +13,7 @@ endif
 SETUP := @$(ANY_PYTHON) -m local.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo start test lint bench clean
+.PHONY: help setup demo start test lint bench package clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,9 @@ lint: ## only the static checks of `make test`
 bench: ## requests, bytes, CPU and memory for tenants of up to 100,000 people
 	$(SETUP) --runtime
 	@$(RUN) local.bench
+
+package: ## the zip to deploy, with its dependencies
+	@$(ANY_PYTHON) -m local.package
 
 setup: ## virtual environment, packages and Azurite, whatever is missing
 	$(SETUP)
