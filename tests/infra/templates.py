@@ -32,7 +32,7 @@ json.dump(parsed, sys.stdout, default=str)
 
 @functools.cache
 def parsed() -> dict[str, dict[str, Any]]:
-    """The reading by pycep of every file, by its path below infra/; a syntax error fails the test."""
+    """What pycep reads, by path below infra/; a syntax error fails the test."""
     files = json.dumps({name: str(path) for name, path in FILES.items()})
     done = subprocess.run(  # noqa: S603 - our own files
         [sys.executable, "-c", _PARSE, files],

@@ -37,27 +37,25 @@ API_VERSIONS = {
     "Microsoft.Web/sites/basicPublishingCredentialsPolicies": "2025-03-01",
     "Microsoft.Web/sites/config": "2025-03-01",
 }
-FUNCTIONS = set(
-    [
-        "array",
-        "cidrSubnet",
-        "contains",
-        "empty",
-        "environment",
-        "filter",
-        "guid",
-        "loadTextContent",
-        "replace",
-        "string",
-        "subscription",
-        "subscriptionResourceId",
-        "take",
-        "tenant",
-        "toLower",
-        "union",
-        "uniqueString",
-    ]
-)
+FUNCTIONS = {
+    "array",
+    "cidrSubnet",
+    "contains",
+    "empty",
+    "environment",
+    "filter",
+    "guid",
+    "loadTextContent",
+    "replace",
+    "string",
+    "subscription",
+    "subscriptionResourceId",
+    "take",
+    "tenant",
+    "toLower",
+    "union",
+    "uniqueString",
+}
 DECORATORS = {"description", "minLength", "maxLength", "minValue", "maxValue", "allowed"}
 BINDERS = {"for_statement", "lambda_expression"}
 SECRET = re.compile(
