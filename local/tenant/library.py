@@ -169,6 +169,14 @@ class Library:
             raise ServiceError(404, NOT_FOUND, "File Not Found.")
         return found
 
+    def file_by_id(self, unique_id: str) -> StoredFile:
+        """The file with an id. Raises ServiceError 404 when there is none."""
+        with self._lock:
+            for stored in self._walk(self._root):
+                if stored.unique_id == unique_id.lower():
+                    return stored
+        raise ServiceError(404, NOT_FOUND, "File Not Found.")
+
     def put(
         self, folder_path: str, name: str, content: bytes, *, overwrite: bool, by: str = ""
     ) -> StoredFile:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from local.tenant import csom, multipart
 from local.tenant.digest import Digests
@@ -326,8 +326,8 @@ def _inner(outer: Request, part: multipart.Part, site: Site) -> Request:
     inherited = {
         name: outer.headers[name] for name in ("accept", "x-requestdigest") if name in outer.headers
     }
-    # Clients leave spaces in the addresses of parts; a request line of its own forbids them.
-    target = part.url[len(site.url) :].replace(" ", "%20")
+    # Clients leave spaces and bars in the addresses of parts, unlike in a request line.
+    target = quote(part.url[len(site.url) :], safe="%/:?#[]@!$&'()*+,;=")
     return Request(part.method, outer.origin, target, inherited | part.headers, part.body)
 
 

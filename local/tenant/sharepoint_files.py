@@ -14,6 +14,7 @@ from local.tenant.odata import Result, Segment, ServiceError, invalid, legacy_na
 from local.tenant.sharepoint_site import SITE_MANAGE, SITE_READ, SITE_WRITE, Caller, Order
 
 PICTURE_LIBRARY: Final = 109  # SP.ListTemplateType
+_FILE_ACTIONS: Final = frozenset({"recycle", "deleteobject", "checkout", "checkin", "undocheckout"})
 _CHECKED_OUT_ONLINE: Final = 0
 _NOT_CHECKED_OUT: Final = 2
 _NEVER: Final = "0001-01-01T00:00:00Z"
@@ -44,6 +45,9 @@ class Web:
                 return self._file(order, first.text("decodedUrl"), rest)
             case "getfilebyserverrelativeurl":
                 return self._file(order, legacy_name(first.text("serverRelativeUrl")), rest)
+            case "getfilebyid":
+                path = self._library.file_by_id(first.text("uniqueId")).path
+                return self._file(order, path, rest)
             case "folders":
                 return self._folders(order, "", rest)
             case "lists":
@@ -67,14 +71,14 @@ class Web:
         self, order: Order, entity: dict[str, object], kind: str, rest: Sequence[Segment]
     ) -> Result:
         """An entity, or the one property that the rest of the address names."""
+        known = {name.lower(): name for name in entity}
+        if rest and (len(rest) != 1 or rest[0].arguments or rest[0].name not in known):
+            raise no_resource(rest[-1].name)
         order.need("GET")
         if not rest:
             order.call.only("$select")
             return Result(order.call.select(entity), kind)
         order.call.only()
-        known = {name.lower(): name for name in entity}
-        if len(rest) != 1 or rest[0].arguments or rest[0].name not in known:
-            raise no_resource(rest[0].name)
         name = known[rest[0].name]
         return Result(entity[name], name)
 
@@ -164,7 +168,8 @@ class Web:
 
     def _file(self, order: Order, path: str, rest: Sequence[Segment]) -> Result:
         name = rest[0].name if len(rest) == 1 else ""
-        if order.method == "POST" and name:
+        if name in _FILE_ACTIONS:
+            order.need("POST")
             return self._file_action(order, path, rest[0])
         if order.method == "DELETE" and not rest:
             self._library.delete(path, self._caller.name)
@@ -199,12 +204,8 @@ class Web:
             case "checkin":
                 segment.take("comment", "checkInType")
                 self._library.check_in(path)
-            case "undocheckout":
+            case _:  # undocheckout
                 self._library.check_in(path)
-            case "$value" | "versions":
-                order.need("GET")
-            case other:
-                raise no_resource(other)
         return Result(None, segment.name)
 
     def _file_or_missing(self, path: str) -> dict[str, object]:

@@ -110,7 +110,9 @@ def test_wrong_endpoint_or_method(bench: Bench) -> None:
     assert bench.get(upload_url(NAME)).status == 405
     assert bench.send("PUT", folder_url(), b"").status == 405
     bench.upload(NAME)
-    assert bench.get(f"{file_url(NAME)}/recycle").status in (404, 405)
+    assert bench.get(f"{file_url(NAME)}/recycle").status == 405
+    assert bench.send("POST", f"{file_url(NAME)}/burn()").status == 404
+    assert bench.get("/_api/web/burn").status == 404
     assert bench.get(f"{file_url(NAME)}?$select=Size").status == 400
     assert f"{FOLDER}/{NAME}" in bench.sharepoint.files()
 
@@ -223,6 +225,14 @@ def test_own_check_out_is_no_obstacle(bench: Bench) -> None:
     done = bench.send("POST", f"{file_url(NAME)}/checkin(comment='',checkintype=1)")
     assert done.status == 200
     assert bench.send("POST", f"{file_url(NAME)}/undocheckout()").status == 400
+
+
+def test_file_is_found_by_its_id(bench: Bench) -> None:
+    """GetFileById names a file as its path does; an unknown id is 404."""
+    stored = body_of(bench.upload(NAME))
+    found = bench.get(f"/_api/web/GetFileById('{stored['UniqueId']}')?$select=Name")
+    assert body_of(found) == {"Name": NAME}
+    assert error_of(bench.get("/_api/web/GetFileById('0')")) == (404, NOT_FOUND)
 
 
 def test_shared_lock_answers_423(bench: Bench) -> None:
