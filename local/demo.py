@@ -76,7 +76,8 @@ def _show(stack: Stack, seed: int) -> Page:
     outcomes = _outcomes(stack, second.run)
     after = [_card(stack, person, before[person.id], outcomes) for person in changed]
 
-    print(table(("", "first night", "second night"), _comparison(first.run, second.run)), "\n")
+    print(table(("", "first night", "second night"), _comparison(first, second)))
+    print()
     curl, answer = _on_demand(stack, changed[0], seed)
     return Page(
         people=len(people),
@@ -111,7 +112,7 @@ def _night(stack: Stack, title: str, heading: str) -> Night:
     progress.done(f"{run['status']}, {run['inScope']:,} people in {seconds:.1f} s")
     if run["status"] != "completed":
         raise DemoFailed(f"the run ended as {run['status']}: {run['reason']}\n{stack.log_tail()}")
-    return Night(heading, run, seconds)
+    return Night(heading, run, seconds, len(stack.tenant.tape.writes()))
 
 
 def _run(stack: Stack) -> dict[str, Any] | None:
@@ -197,16 +198,19 @@ def _initials(person: Person) -> str:
     return "".join(part[0] for part in person.display_name.split()[:2]).upper()
 
 
-def _comparison(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[object, ...]]:
+def _comparison(first: Night, second: Night) -> list[tuple[object, ...]]:
     """Rows of the report: outcomes that occurred, then requests."""
+    counts = [night.run["counts"] for night in (first, second)]
+    requests = [night.run["requests"] for night in (first, second)]
     rows: list[tuple[object, ...]] = [
-        (name.replace("_", " "), count, second["counts"].get(name, 0))
-        for name, count in first["counts"].items()
-        if count or second["counts"].get(name, 0)
+        (name.replace("_", " "), *(count.get(name, 0) for count in counts))
+        for name in counts[0]
+        if any(count.get(name) for count in counts)
     ]
-    rows.append(("people in scope", first["inScope"], second["inScope"]))
-    for key, name in (("graph", "requests to Graph"), ("sharepoint", "requests to SharePoint")):
-        rows.append((name, first["requests"][key], second["requests"][key]))
+    rows.append(("people in scope", first.run["inScope"], second.run["inScope"]))
+    rows.append(("requests to Graph", *(request["graph"] for request in requests)))
+    rows.append(("requests to SharePoint", *(request["sharepoint"] for request in requests)))
+    rows.append(("  of which write", first.writes, second.writes))
     return rows
 
 
@@ -223,7 +227,8 @@ def _on_demand(stack: Stack, person: Person, seed: int) -> tuple[str, dict[str, 
         raise DemoFailed(f"it answered {answer.status_code}: {answer.text[:500]}")
     document: dict[str, Any] = answer.json()
     print(f"  {answer.status_code} in {time.monotonic() - began:.2f} s")
-    print("\n".join("  " + line for line in json.dumps(document, indent=2).splitlines()), "\n")
+    print("\n".join("  " + line for line in json.dumps(document, indent=2).splitlines()))
+    print()
     return curl, document
 
 

@@ -80,11 +80,13 @@ class Night:
         title: heading.
         run: the run's document.
         seconds: how long it took here.
+        writes: requests that changed SharePoint, as the tenant recorded them.
     """
 
     title: str
     run: Mapping[str, Any]
     seconds: float
+    writes: int
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def render(page: Page) -> str:
         "difference. Then some people changed their photo.",
         nights="\n".join(_night(night) for night in page.nights),
         changed_lead=f"{len(page.changed)} people had replaced their photo in Exchange. Only "
-        "they were written; for nobody else was SharePoint called.",
+        "they were written; the unchanged ones did not cost a single call to SharePoint.",
         changed="\n".join(_card(card, show_exchange=False) for card in page.changed),
         call=f"$ {escape(page.curl)}\n\n{escape(json.dumps(page.answer, indent=2))}",
         people_lead=f"{len(page.cards)} of {page.people:,}, among them every odd case: what "

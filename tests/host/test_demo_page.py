@@ -37,7 +37,7 @@ def page(*cards: Card) -> str:
         "counts": {outcome.value: 1 for outcome in Outcome},
         "requests": {"graph": 2098, "sharepoint": 17},
     }
-    nights = [Night("One", run, 1.0), Night("Two", run, 2.0)]
+    nights = [Night("One", run, 1.0, 4), Night("Two", run, 2.0, 0)]
     return render(Page(500, nights, cards, cards[:1], "curl <x>", {"outcome": "updated"}))
 
 
