@@ -97,6 +97,15 @@ class _Problem(Exception):
         return HttpAnswer(self.status, json.dumps(body), _PROBLEM, self.headers)
 
 
+_NO_RUN_BY_HTTP = _Problem(
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    "method-not-allowed",
+    "the run for everybody is the timer function's: POST /admin/functions/SyncTimer with the "
+    'master key and the body {"input":""}; for one user POST /api/sync/{user}',
+    headers={"Allow": "GET"},
+)
+
+
 def answer(method: str, user: str | None, url: str) -> HttpAnswer:
     """Answer one request to `/api/sync` or `/api/sync/{user}`; never raises.
 
@@ -107,14 +116,7 @@ def answer(method: str, user: str | None, url: str) -> HttpAnswer:
     """
     try:
         if method == "POST" and not user:
-            raise _Problem(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                "method-not-allowed",
-                "the run for everybody is the timer function's: POST /admin/functions/SyncTimer "
-                'with the master key and the body {"input":""}; for one user POST '
-                "/api/sync/{user}",
-                headers={"Allow": "GET"},
-            )
+            return _NO_RUN_BY_HTTP.answer()
         if not user:
             _switches(url, allowed=())
             return _json(_overview())

@@ -5,7 +5,6 @@ are reused and a throttled service is left alone by everybody. What belongs to o
 budget, its guard, its counts) is given to `graph` and `sharepoint`.
 """
 
-import logging
 import os
 import threading
 import time
@@ -28,8 +27,6 @@ from shared.transport import Budget, Service
 CLOCK: Clock = time
 """Where the program's time comes from; tests put their own here before the first call."""
 
-_NOISY = ("azure.core", "azure.identity", "azure.storage", "msal", "urllib3")
-
 
 class App:
     """Everything an invocation needs.
@@ -40,9 +37,6 @@ class App:
     """
 
     def __init__(self, settings: Settings, clock: Clock = time) -> None:
-        # These log every request with its URL, at the level the Functions worker shows.
-        for name in _NOISY:
-            logging.getLogger(name).setLevel(logging.WARNING)
         self.settings = settings
         self.clock = clock
         self.identity = Identity(settings, clock=clock)

@@ -197,7 +197,7 @@ def next_run(
     if previous:
         same = previous.mode == mode and previous.scope == scope
         age = now - seconds_of(previous.started)
-        if previous.finished and previous.mode == mode and age < interval:
+        if previous.finished and previous.mode == mode and interval > 0 and age < interval:
             return None, None
         if not previous.finished and same and age <= STALE_SECONDS:
             previous.firings += 1

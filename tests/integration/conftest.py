@@ -1,0 +1,28 @@
+"""Fixtures of the tests of the whole program."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from local.azurite import Azurite
+from tests.world import World
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """Blob storage, one for each test process."""
+    with Azurite() as running:
+        yield running
+
+
+@pytest.fixture
+def world(azurite: Azurite) -> Iterator[Callable[..., World]]:
+    """Makes worlds (see `World`) that end with the test."""
+    with ExitStack() as stack:
+
+        def make(**arguments: Any) -> World:
+            return stack.enter_context(World(azurite, **arguments))
+
+        yield make
