@@ -5,7 +5,6 @@ Served on the identity origin below `/control/`, on loopback only, and never rec
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from local.tenant.people import Person
 from local.tenant.wire import Request, Response, decode, json_response
@@ -33,8 +32,9 @@ class Control:
                     headers = {"Content-Type": person.photo.content_type}
                     return Response(200, person.photo.data, headers)
             case "GET", ["shown", key]:
-                shown = self._shown(key)
-                if shown is not None:
+                person = self._tenant.directory.find(key)
+                shown = person and self._tenant.sharepoint.shown_picture(person.id, "L")
+                if shown:
                     return Response(200, shown, {"Content-Type": "image/jpeg"})
             case "POST", ["change"]:
                 return self._change(request.body)
@@ -56,20 +56,14 @@ class Control:
             "kind": person.kind,
             "photo": person.photo is not None,
             "picture": person.photo.picture.name if person.photo else None,
-            "shown": self._tenant.sharepoint.profile(person.id).get("PictureURL") or None,
+            "shown": self._shown(person),
         }
 
-    def _shown(self, key: str) -> bytes | None:
-        """The large thumbnail, when SharePoint shows one of its own."""
-        person = self._tenant.directory.find(key)
-        if person is None or self._tenant.sharepoint.shown_picture(person.id) is None:
-            return None
-        url = self._tenant.sharepoint.profile(person.id)["PictureURL"]
-        path = unquote(urlsplit(url).path).replace("_MThumb", "_LThumb")
-        for origin in ("mysite", "mysite2"):
-            if urlsplit(self._tenant.url(origin)).port == urlsplit(url).port:
-                return self._tenant.sharepoint.files(origin).get(path)
-        return None
+    def _shown(self, person: Person) -> str | None:
+        """URL of the picture that SharePoint shows; None while it shows the placeholder."""
+        profile = self._tenant.sharepoint.profile(person.id)
+        state = profile.get("SPS-PicturePlaceholderState")
+        return profile.get("PictureURL") or None if state == "0" else None
 
     def _change(self, body: bytes) -> Response:
         try:
