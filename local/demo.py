@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import random
 import sys
 import time
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Starting the tenant, Azurite and the functions ...", flush=True)
         settings = {"RUN_INTERVAL_HOURS": "0", "DRY_RUN": "false"}
         with Stack(users=options.users, seed=options.seed, log=log, settings=settings) as stack:
-            print(f"Functions on {stack.url}, log in {log.relative_to(ROOT)}\n", flush=True)
+            print(f"Functions on {stack.url}, log in {os.path.relpath(log)}\n", flush=True)
             page = _show(stack, options.seed)
     except (AzuriteFailed, StackFailed, DemoFailed, OSError) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
