@@ -160,7 +160,7 @@ def _method(element: ET.Element) -> Method:
 
 def _number(element: ET.Element, name: str) -> int:
     text = element.get(name, "")
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise invalid(f"The attribute {name} must be a number.")
     return int(text)
 

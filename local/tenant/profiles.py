@@ -6,6 +6,7 @@ clients for the way `PictureUrl` follows from the stored properties.
 """
 
 import hashlib
+import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -42,6 +43,7 @@ _READ_ONLY: Final = (
     "msOnline-ObjectId",
 )
 _INTEGERS: Final = (PLACEHOLDER_STATE, EXCHANGE_SYNC_STATE, TIMESTAMP)
+_INTEGER: Final = re.compile(r"-?[0-9]{1,19}|")
 _WRITABLE: Final = (
     "FirstName",
     "LastName",
@@ -146,7 +148,7 @@ class Profiles:
         canonical = _canonical(name)
         if canonical in _READ_ONLY:
             raise _refused("PropertyNotEditableException", f"{canonical} is not editable.")
-        if canonical in _INTEGERS and value and not value.lstrip("-").isdigit():
+        if canonical in _INTEGERS and not _INTEGER.fullmatch(value):
             raise _refused("InvalidValueException", f"{canonical} must be an integer.")
         if canonical == PICTURE_URL and len(value) > MAX_URL_LENGTH:
             raise _refused("InvalidValueException", f"{canonical} is too long.")

@@ -251,6 +251,6 @@ def _top(order: Order) -> int | None:
     text = order.call.options.get("$top")
     if text is None:
         return None
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise invalid("$top must be a number.")
     return int(text)
