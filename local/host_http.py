@@ -97,8 +97,6 @@ class _Listener(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server_version = "Kestrel"
-    sys_version = ""
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body leave in one packet
 
@@ -151,6 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer.body)
         self.wfile.flush()
+
+    def version_string(self) -> str:
+        """Value of the Server header: what answers in Azure."""
+        return "Kestrel"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing: the host logs invocations itself."""
