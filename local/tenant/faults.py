@@ -3,7 +3,6 @@
 import html
 import json
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,8 +11,9 @@ from enum import Enum
 from typing import Any, Literal
 from urllib.parse import unquote
 
+from local.tenant.fault_answers import error_info, error_json
 from local.tenant.tape import Entry
-from local.tenant.wire import Request, Response, json_response
+from local.tenant.wire import Request, Response
 
 Kind = Literal[
     "status",
@@ -58,7 +58,7 @@ class Fault:
             after the effect; `hang` waits until the client gives up; `reset` resets the
             connection; `truncate` sends half of the announced body; `truncate_clean` half of the
             body as if it were all; `item_status`, `item_missing`, `item_unknown_id` spoil items of
-            a Graph batch; `call` runs `action` and lets the request go on.
+            a Graph batch; `call` only runs `action` and lets the request go on.
         index: position on the tape.
         service: `graph`, `sharepoint`, `identity` or `login`.
         operation: as on the tape.
@@ -70,8 +70,10 @@ class Fault:
         retry_after_date: send it as an HTTP date.
         body: form of the error body.
         code, message: in error bodies.
-        when: of `call`, before or after the effect.
+        action: called when the fault fires, whatever its kind.
+        when: whether the action runs before or after the effect.
         fired: how often it has fired so far.
+        seen: how many requests matched the rest so far.
     """
 
     kind: Kind
@@ -91,7 +93,7 @@ class Fault:
     action: Callable[[], None] | None = None
     when: Literal["before", "after"] = "before"
     fired: int = field(default=0, init=False)
-    _seen: int = field(default=0, init=False, repr=False)
+    seen: int = field(default=0, init=False)
 
     @property
     def before_effect(self) -> bool:
@@ -115,26 +117,30 @@ class Fault:
             case "status":
                 response = self._error(service)
             case "token_rejected":
-                response = _error_json(service, 401, self.code, self.message)
+                response = error_json(service, 401, self.code, self.message)
                 response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
             case "forbidden":
-                response = _error_json(service, 403, self.code, self.message)
+                response = error_json(service, 403, self.code, self.message)
             case "error_info":
-                response = _error_info(self.code or "-2147024891", self.message)
+                response = error_info(self.code or "-2147024891", self.message)
             case _:
                 response = Response(0)
         if self.retry_after is not None:
             response.headers["Retry-After"] = self._retry_after(clock_time)
         return response
 
-    def spoil(self, request: Request, response: Response, names: Iterable[str]) -> None:
-        """Change a real answer, in place."""
+    def spoil(
+        self, request: Request, response: Response, names: Iterable[str], clock_time: float
+    ) -> None:
+        """Change a real answer, in place; `names` are those of `person`."""
         if self.kind == "truncate_clean":
             response.body = response.body[: len(response.body) // 2]
         elif self.kind.startswith("item_") and response.status == 200:  # noqa: PLR2004 - HTTP
-            self._spoil_items(request, response, tuple(names))
+            self._spoil_items(request, response, tuple(names), clock_time)
 
-    def _spoil_items(self, request: Request, response: Response, names: tuple[str, ...]) -> None:
+    def _spoil_items(
+        self, request: Request, response: Response, names: tuple[str, ...], clock_time: float
+    ) -> None:
         asked: list[dict[str, Any]] = json.loads(request.body)["requests"]
         if names:
             victims = {item["id"] for item in asked if mentions(str(item["url"]), names)}
@@ -142,25 +148,24 @@ class Fault:
             victims = {item["id"] for item in asked[self.item : self.item + 1]}
         document = json.loads(response.body)
         kept = []
-        for answer in document["responses"]:
-            item = answer
+        for item in document["responses"]:
             if item["id"] in victims:
                 if self.kind == "item_missing":
                     continue
                 if self.kind == "item_unknown_id":
                     item["id"] = f"unknown-{uuid.uuid4()}"
                 else:
-                    item |= self._failed_item()
+                    item.update(self._failed_item(clock_time))
             kept.append(item)
         document["responses"] = kept
         response.body = json.dumps(document).encode()
 
-    def _failed_item(self) -> dict[str, Any]:
+    def _failed_item(self, clock_time: float) -> dict[str, Any]:
         """A failed item of a Graph batch, without its id."""
         error = self._error("graph")
         headers = dict(error.headers)
         if self.retry_after is not None:
-            headers["Retry-After"] = self._retry_after(time.time())
+            headers["Retry-After"] = self._retry_after(clock_time)
         body: object = json.loads(error.body) if self.body == "json" else error.body.decode()
         return {"status": self.status, "headers": headers, "body": body}
 
@@ -172,7 +177,7 @@ class Fault:
             return Response(self.status, page.encode(), {"Content-Type": "text/html"})
         if self.body == "empty":
             return Response(self.status, b"", {"Content-Type": "text/plain"})
-        return _error_json(service, self.status, self.code, self.message)
+        return error_json(service, self.status, self.code, self.message)
 
     def _retry_after(self, now: float) -> str:
         seconds = self.retry_after or 0
@@ -215,8 +220,8 @@ class Faults:
                     continue
                 if not _matches(fault, entry, request, names):
                     continue
-                fault._seen += 1  # noqa: SLF001 - the plan keeps count in its own faults
-                if fault.nth is not None and fault._seen - 1 != fault.nth:  # noqa: SLF001 - as above
+                fault.seen += 1
+                if fault.nth not in (None, fault.seen - 1):
                     continue
                 fault.fired += 1
                 return fault
@@ -244,55 +249,3 @@ def _matches(
     if entry.operation != "file.upload":
         text += "\n" + request.body.decode("utf-8", "replace")
     return mentions(text, names(fault.person))
-
-
-_GRAPH_CODES = {
-    401: "InvalidAuthenticationToken",
-    403: "Authorization_RequestDenied",
-    404: "ResourceNotFound",
-    429: "TooManyRequests",
-    503: "serviceNotAvailable",
-    504: "gatewayTimeout",
-}
-_SHAREPOINT_CODES = {
-    401: "-2147024891, System.UnauthorizedAccessException",
-    403: "-2147024891, System.UnauthorizedAccessException",
-    404: "-2147024894, System.IO.FileNotFoundException",
-    423: "-2147018894, Microsoft.SharePoint.SPFileLockException",
-    429: "-2147429894, Microsoft.SharePoint.Client.ServerException",
-}
-
-
-def _error_json(service: str, status: int, code: str | None, message: str) -> Response:
-    trace = str(uuid.uuid4())
-    if service == "sharepoint":
-        code = code or _SHAREPOINT_CODES.get(status, "-1, Microsoft.SharePoint.SPException")
-        value = {"code": code, "message": {"lang": "en-US", "value": message}}
-        return json_response(status, {"odata.error": value}, sprequestguid=trace)
-    if service == "graph":
-        code = code or _GRAPH_CODES.get(status, "UnknownError")
-        inner = {"date": "2026-01-01T00:00:00", "request-id": trace}
-        value = {"code": code, "message": message, "innerError": inner}
-        return json_response(status, {"error": value}, request_id=trace)
-    if service == "login":
-        document = {"error": code or "temporarily_unavailable", "error_description": message}
-        return json_response(status, document)
-    return json_response(status, {"statusCode": status, "message": message})
-
-
-def _error_info(code: str, message: str) -> Response:
-    trace = str(uuid.uuid4())
-    info = {
-        "ErrorMessage": message,
-        "ErrorValue": None,
-        "TraceCorrelationId": trace,
-        "ErrorCode": int(code),
-        "ErrorTypeName": "Microsoft.SharePoint.Client.ServerException",
-    }
-    head = {
-        "SchemaVersion": "15.0.0.0",
-        "LibraryVersion": "16.0.0.0",
-        "ErrorInfo": info,
-        "TraceCorrelationId": trace,
-    }
-    return json_response(200, [head])

@@ -16,16 +16,16 @@ from urllib.parse import quote
 
 from local.tenant import graph_filter
 from local.tenant.graph_answers import Answer, Call, GraphError, bad_request, not_found
+from local.tenant.graph_properties import (
+    PROPERTIES,
+    READ_USERS,
+    need_more_than_basic,
+    row,
+    selected,
+)
 from local.tenant.people import Directory, Person
 from local.tenant.quirks import Quirks
 
-READ_USERS = (
-    "User.ReadBasic.All",
-    "User.Read.All",
-    "User.ReadWrite.All",
-    "Directory.Read.All",
-    "Directory.ReadWrite.All",
-)
 READ_MEMBERS = (
     "GroupMember.Read.All",
     "GroupMember.ReadWrite.All",
@@ -37,49 +37,6 @@ READ_MEMBERS = (
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 999
 
-_PROPERTIES: dict[str, Callable[[Person], Any]] = {
-    # The first eleven are what comes without $select.
-    "businessPhones": lambda _: [],
-    "displayName": lambda person: person.display_name,
-    "givenName": lambda person: person.display_name.partition(" ")[0],
-    "jobTitle": lambda _: None,
-    "mail": lambda person: person.mail or None,
-    "mobilePhone": lambda _: None,
-    "officeLocation": lambda _: None,
-    "preferredLanguage": lambda _: None,
-    "surname": lambda person: person.display_name.rpartition(" ")[2],
-    "userPrincipalName": lambda person: person.upn,
-    "id": lambda person: person.id,
-    "accountEnabled": lambda person: person.account_enabled,
-    "assignedLicenses": lambda _: [],
-    "assignedPlans": lambda person: person.plans,
-    "city": lambda _: None,
-    "companyName": lambda _: None,
-    "country": lambda _: None,
-    "createdDateTime": lambda _: "2020-01-01T00:00:00Z",
-    "department": lambda person: person.department or None,
-    "employeeId": lambda _: None,
-    "employeeType": lambda _: None,
-    "mailNickname": lambda person: person.upn.partition("@")[0],
-    "onPremisesExtensionAttributes": lambda _: {},
-    "onPremisesImmutableId": lambda _: None,
-    "onPremisesSyncEnabled": lambda _: None,
-    "proxyAddresses": lambda person: [f"SMTP:{person.mail}"] if person.mail else [],
-    "securityIdentifier": lambda person: f"S-1-12-1-{person.serial}",
-    "usageLocation": lambda _: "NL",
-    "userType": lambda person: person.user_type,
-}
-_DEFAULT = tuple(_PROPERTIES)[:11]
-_BASIC = frozenset(
-    {"displayName", "givenName", "id", "mail", "securityIdentifier", "surname"}
-    | {"userPrincipalName"}
-)
-_NAMES = {name.lower(): name for name in _PROPERTIES}
-#: Kept outside the directory: refused when users are listed.
-_ELSEWHERE = frozenset(
-    {"aboutme", "birthday", "hiredate", "interests", "mailboxsettings", "mysite", "pastprojects"}
-    | {"preferredname", "responsibilities", "schools", "skills"}
-)
 _LIST_OPTIONS = frozenset(
     {"$select", "$filter", "$top", "$count", "$skiptoken", "$orderby", "$search", "$expand"}
 )
@@ -135,16 +92,16 @@ class Users:
         person = self._directory.find(key)
         if person is None:
             raise not_found(key)
-        names, context = _selected(call)
+        names, context = selected(call)
         body = {"@odata.context": f"{call.root}/$metadata#users{context}/$entity"}
         units = 1.0
-        return Answer(200, body | _row(person, names), units=units)
+        return Answer(200, body | row(person, names), units=units)
 
     def _page(
         self, call: Call, kind: str, group: str, people: Callable[[], Iterable[Person]]
     ) -> Answer:
         _known_options(call, _LIST_OPTIONS)
-        names, context = _selected(call)
+        names, context = selected(call)
         top = _top(call)
         found = self._matching(call, group, people)
         binding = hashlib.sha256(
@@ -159,7 +116,7 @@ class Users:
             token = self._token(binding, start + top, rows[-1])
             body["@odata.nextLink"] = f"{call.root}{_link(call, token)}"
         typed = {} if kind == "users" else {"@odata.type": "#microsoft.graph.user"}
-        body["value"] = [typed | _row(person, names) for person in rows]
+        body["value"] = [typed | row(person, names) for person in rows]
         saved = ("$select" in call.query) + (top < 20)  # noqa: PLR2004 - published cost rule
         return Answer(200, body, units=max(1, 2 - saved))
 
@@ -175,7 +132,7 @@ class Users:
         if found is None:
             found = list(people())
             if checked is not None and text:
-                getters = [(name, _PROPERTIES[name]) for name in checked.properties]
+                getters = [(name, PROPERTIES[name]) for name in checked.properties]
                 found = [
                     person
                     for person in found
@@ -226,40 +183,6 @@ def _known_options(call: Call, known: frozenset[str]) -> None:
             raise bad_request(f"The query parameter '{name}' is not supported.")
 
 
-def _selected(call: Call) -> tuple[tuple[str, ...], str]:
-    """Names of the wanted properties, and how the context URL lists them."""
-    text = call.query.get("$select")
-    if not text:
-        return _DEFAULT, ""
-    names = []
-    for part in text.split(","):
-        name = part.strip().lower()
-        if name == "photo":
-            continue  # a navigation property: silently ignored
-        if name in _ELSEWHERE:
-            raise GraphError(501, "NotImplemented", "This operation target is not yet supported.")
-        if name not in _NAMES:
-            raise bad_request(
-                f"Could not find a property named '{part.strip()}' on type 'microsoft.graph.user'."
-            )
-        names.append(_NAMES[name])
-    _need_more_than_basic(call, frozenset(names))
-    return tuple(names), f"({','.join(names)})"
-
-
-def _need_more_than_basic(call: Call, names: frozenset[str]) -> None:
-    if names - _BASIC and call.roles.isdisjoint(READ_USERS[1:]):
-        raise GraphError(
-            403,
-            "Authorization_RequestDenied",
-            "Insufficient privileges to complete the operation.",
-        )
-
-
-def _row(person: Person, names: Iterable[str]) -> dict[str, Any]:
-    return {name: _PROPERTIES[name](person) for name in names}
-
-
 def _top(call: Call) -> int:
     text = call.query.get("$top")
     if text is None:
@@ -299,7 +222,7 @@ def _filter(call: Call, text: str) -> graph_filter.Filter | None:
         raise bad_request(f"Invalid filter clause: {error}") from error
     if checked.advanced or "$orderby" in call.query:
         _need_advanced(call)
-    _need_more_than_basic(call, checked.properties)
+    need_more_than_basic(call, checked.properties)
     return checked
 
 

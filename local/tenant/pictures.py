@@ -116,13 +116,12 @@ def _odd_kinds(seed: int) -> dict[str, Picture]:
     """One picture of each kind, by its name."""
 
     def drawn(name: str, width: int = FULL, height: int = FULL) -> Image.Image:
-        face = _draw(f"{seed}/{name}", name[:2].upper())
-        return face if width == height == FULL else face.resize((width, height))
+        return _cut(_draw(f"{seed}/{name}", name[:2].upper()), width, height)
 
     kinds = [
         Picture("wide", lambda: _jpeg(drawn("wide", FULL, 432)), (FULL, 432)),
         Picture("tall", lambda: _jpeg(drawn("tall", 432, FULL)), (432, FULL)),
-        Picture("large", lambda: _large(drawn("large")), (2400, 1800)),
+        Picture("large", lambda: _large(drawn("large", 2400, 1800)), (2400, 1800)),
         Picture("cmyk", lambda: _jpeg(drawn("cmyk").convert("CMYK")), (FULL, FULL)),
         Picture("grey", lambda: _jpeg(drawn("grey").convert("L")), (FULL, FULL)),
         Picture("palette", lambda: _palette(drawn("palette")), (FULL, FULL), "image/png"),
@@ -213,12 +212,19 @@ def _png(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
+def _cut(face: Image.Image, width: int, height: int) -> Image.Image:
+    """The middle of a portrait, of another shape and size, not distorted."""
+    scale = FULL / max(width, height)
+    wide, high = width * scale, height * scale
+    box = ((FULL - wide) / 2, (FULL - high) * 0.6, (FULL + wide) / 2, FULL - (FULL - high) * 0.4)
+    return face.resize((width, height), box=box)
+
+
 def _large(face: Image.Image) -> bytes:
     """Just below the 4 MB that an upload may have: noise compresses badly."""
-    width, height = 2400, 1800
-    noise = Image.effect_noise((width, height), 60).convert("RGB")
-    image = Image.blend(face.resize((width, height)), noise, 0.5)
-    for quality in range(96, 40, -4):
+    noise = Image.effect_noise(face.size, 60).convert("RGB")
+    image = Image.blend(face, noise, 0.3)
+    for quality in range(97, 40, -2):
         data = _jpeg(image, quality=quality)
         if len(data) < _MEGABYTES_4:
             return data

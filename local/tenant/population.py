@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from local.tenant.people import Directory, Person, Photo
 from local.tenant.pictures import Gallery, Picture
@@ -242,11 +242,6 @@ class Population:
         if role.photo == "portrait":
             return self.gallery.portrait(number, _initials(name))
         return self.gallery.odd[role.photo]
-
-
-def ordinary(person: Person) -> Person:
-    """A copy of a person who is an ordinary member in every respect."""
-    return replace(person, account_enabled=True, user_type="Member", plans=FULL_LICENCE)
 
 
 def _initials(name: str) -> str:

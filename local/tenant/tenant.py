@@ -209,14 +209,17 @@ class Tenant:
         if fault is None:
             return self._answer(request, entry), Delivery.WHOLE
         entry.fault = fault.kind
+        action = fault.action or _nothing
+        if fault.when == "before":
+            action()
         if fault.before_effect:
-            return fault.answer(entry.service, self.clock.time()), fault.delivery
-        if fault.action is not None and fault.when == "before":
-            fault.action()
-        response = self._answer(request, entry)
-        fault.spoil(request, response, self._names(fault.person) if fault.person else ())
-        if fault.action is not None and fault.when == "after":
-            fault.action()
+            response = fault.answer(entry.service, self.clock.time())
+        else:
+            response = self._answer(request, entry)
+            names = self._names(fault.person) if fault.person else ()
+            fault.spoil(request, response, names, self.clock.time())
+        if fault.when == "after":
+            action()
         return response, fault.delivery
 
     def _answer(self, request: Request, entry: Entry) -> Response:
@@ -233,6 +236,10 @@ class Tenant:
             return (person_id.lower(),)
         upn = person.upn.lower()
         return person_id.lower(), upn, upn.replace("@", "_").replace(".", "_")
+
+
+def _nothing() -> None:
+    """Action of a fault without one."""
 
 
 def _identity(ids: random.Random, name: str) -> Identity:

@@ -222,3 +222,38 @@ def test_tape(graph: Any, tenant: Tenant) -> None:
     assert tenant.tape.writes() == []
     tenant.tape.clear()
     assert tenant.tape.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("origin", "keys"),
+    [
+        ("graph", {"error"}),
+        ("mysite", {"odata.error"}),
+        ("login", {"error", "error_description"}),
+        ("identity", {"statusCode", "message"}),
+    ],
+)
+def test_errors_have_the_form_of_their_service(tenant: Tenant, origin: str, keys: set[str]) -> None:
+    """An injected error looks like one of the service it comes from."""
+    tenant.faults.add(Fault("status", status=429))
+    answer = requests.get(f"{tenant.url(origin)}/x", verify=str(tenant.certificate), timeout=5)
+    assert answer.status_code == 429
+    assert answer.json().keys() == keys
+
+
+def test_error_of_csom(tenant: Tenant) -> None:
+    """A failed ProcessQuery is HTTP 200 with ErrorInfo in the first element."""
+    tenant.faults.add(Fault("error_info", operation="profile.query", code="-2147024891"))
+    url = f"{tenant.url('admin')}/_vti_bin/client.svc/ProcessQuery"
+    answer = requests.post(url, data=b"<Request/>", timeout=5)
+    assert answer.status_code == 200
+    assert answer.json()[0]["ErrorInfo"]["ErrorCode"] == -2147024891
+
+
+def test_action_of_a_fault_without_answer(graph: Any, tenant: Tenant) -> None:
+    """Any fault may run an action: a test kills there, while the client waits for an answer."""
+    done: list[str] = []
+    tenant.faults.add(Fault("timeout_after", action=lambda: done.append("killed"), when="after"))
+    with pytest.raises(requests.ConnectionError):
+        graph.read(LIST)
+    assert done == ["killed"]
