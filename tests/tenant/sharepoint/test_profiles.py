@@ -162,7 +162,11 @@ def test_set_needs_post_and_a_json_object_with_known_names(bench: Bench) -> None
     assert bench.get(target).status == 405
     assert bench.send("POST", target, b"a=b").status == 400
     assert bench.send("POST", target, b"{", content_type="application/json").status == 400
-    assert bench.send("POST", target, {"accountName": claim(ANNA), "more": "1"}).status == 400
+    document = {"accountName": claim(ANNA), "propertyName": "Title", "propertyValue": "x"}
+    assert bench.send("POST", target, document | {"more": "1"}).status == 400
+    assert bench.send("POST", target, [document]).status == 400
+    assert values_of(bench, ANNA)["Title"] == ""
+    assert bench.send("POST", target, document).status == 200
 
 
 def test_profile_follows_a_rename_and_ends_with_the_person(bench: Bench) -> None:
@@ -175,6 +179,8 @@ def test_profile_follows_a_rename_and_ends_with_the_person(bench: Bench) -> None
     assert values_of(bench, "anne@contoso.com")["PictureURL"] == URL
     bench.directory.remove(anna.id)
     assert body_of(bench.get(profile_url("anne@contoso.com"))) == {"odata.null": True}
+    bench.directory.add(anna)
+    assert values_of(bench, "anne@contoso.com")["PictureURL"] == ""
 
 
 def test_other_geo_shows_its_host_and_ignores_foreign_writes(bench: Bench) -> None:
