@@ -2,8 +2,11 @@
 
 import copy
 import json
+import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -90,3 +93,22 @@ def write_app(tmp_path: Path) -> WriteApp:
 def app(write_app: WriteApp) -> Path:
     """An HTTP function Echo and a timer function Tick."""
     return write_app({"Echo": (HTTP_BINDINGS, ECHO), "Tick": (TIMER_BINDINGS, TICK)})
+
+
+@pytest.fixture
+def nobody_listens() -> Callable[[str], bool]:
+    """Tells whether a URL's port refuses connections, at the latest after some seconds."""
+
+    def refused(url: str) -> bool:
+        address = urlsplit(url)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection((str(address.hostname), address.port or 0), 5).close()
+            except ConnectionRefusedError:
+                return True
+            except ConnectionResetError:  # it is just dying
+                continue
+        return False
+
+    return refused

@@ -3,10 +3,9 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,7 +46,9 @@ def test_dying_host_is_explained_by_its_log(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_start_serves_until_it_is_ended(ending: signal.Signals) -> None:
+def test_start_serves_until_it_is_ended(
+    ending: signal.Signals, nobody_listens: Callable[[str], bool]
+) -> None:
     """It prints ready commands; afterwards nothing listens, however it ended."""
     command = [sys.executable, "-m", "local.start", "--users", "5", "--port", "0"]
     with subprocess.Popen(  # noqa: S603 - our own command line
@@ -70,18 +71,4 @@ def test_start_serves_until_it_is_ended(ending: signal.Signals) -> None:
     paths = [urlsplit(url).path for url in urls]
     assert paths[:2] == ["/admin/functions/SyncTimer", "/api/sync"]
     assert paths[2].startswith("/api/sync/")
-    assert refused(urls[0])
-
-
-def refused(url: str) -> bool:
-    """Whether nobody listens there, at the latest after some seconds."""
-    address = urlsplit(url)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection((str(address.hostname), address.port or 0), 5).close()
-        except ConnectionRefusedError:
-            return True
-        except ConnectionResetError:  # it is just dying
-            continue
-    return False
+    assert nobody_listens(urls[0])
