@@ -35,22 +35,32 @@ class Digests:
             "WebFullUrl": site,
         }
 
-    def check(self, value: str, site: str) -> None:
-        """Raise ServiceError 403 -2130575251 for a missing, foreign or expired digest."""
+    def check(self, value: str, site: str, expired_code: int) -> None:
+        """Refuse a digest that is not valid for a site now.
+
+        Raises:
+            ServiceError: 403, -2130575251 for a missing or foreign one, the given code for an
+                expired one.
+        """
         code = value.partition(",")[0].removeprefix("0x")
         try:
             moment = int(code[-16:], 16)
         except ValueError:
             moment = 0
-        fresh = self._clock.time() - moment < LIFETIME_SECONDS
-        if not fresh or code[:-16] != self._sign(site, moment):
-            raise ServiceError(
-                403,
-                "-2130575251, Microsoft.SharePoint.SPException",
-                "The security validation for this page is invalid and might be corrupted. "
-                "Please use your web browser's Back button to try your operation again.",
-            )
+        if code[:-16] != self._sign(site, moment):
+            raise _invalid(-2130575251)
+        if self._clock.time() - moment >= LIFETIME_SECONDS:
+            raise _invalid(expired_code)
 
     def _sign(self, site: str, moment: int) -> str:
         text = f"{self._secret}{site}{moment}"
         return hashlib.sha512(text.encode()).hexdigest().upper()
+
+
+def _invalid(number: int) -> ServiceError:
+    return ServiceError(
+        403,
+        f"{number}, Microsoft.SharePoint.SPException",
+        "The security validation for this page is invalid and might be corrupted. Please use "
+        "your web browser's Back button to try your operation again.",
+    )

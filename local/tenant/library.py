@@ -9,9 +9,9 @@ OneDrive and SharePoint"; error numbers as seen in recorded answers.
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
+from local.tenant.library_items import Folder, Recycled, StoredFile, Version
 from local.tenant.odata import NOT_FOUND, ServiceError
 from local.tenant.wire import Clock
 
@@ -22,75 +22,6 @@ LIST_VIEW_THRESHOLD: Final = 5_000
 MAX_PATH: Final = 400
 _ILLEGAL: Final = frozenset('"*:<>?/\\|')
 _NAMESPACE: Final = uuid.UUID("5c7c2d4e-0d0f-4f43-9d1c-1f9d3f2f8a10")
-
-
-@dataclass(slots=True)
-class Version:
-    """An earlier content of a file: label `1.0`, `2.0`, …, bytes, epoch seconds of its upload."""
-
-    label: str
-    content: bytes
-    created: float
-
-
-@dataclass(slots=True)
-class StoredFile:
-    """A file as it is now.
-
-    Attributes:
-        path: server-relative, decoded.
-        unique_id: stays through overwriting, new after deletion.
-        content: raw bytes.
-        created, modified: epoch seconds.
-        major: number of the present version.
-        versions: earlier contents, oldest first.
-        checked_out_by: who reserved the file; empty when nobody has.
-        locked: held by a short shared lock, as while a person has it open.
-    """
-
-    path: str
-    unique_id: str
-    content: bytes
-    created: float
-    modified: float
-    major: int = 1
-    versions: list[Version] = field(default_factory=list)
-    checked_out_by: str = ""
-    locked: bool = False
-
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return self.path.rpartition("/")[2]
-
-
-@dataclass(slots=True)
-class Folder:
-    """A folder: its path, when it was made (epoch seconds), and its children by lower-case name."""
-
-    path: str
-    created: float
-    folders: dict[str, "Folder"] = field(default_factory=dict)
-    files: dict[str, StoredFile] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The last part of the path; empty for the root of the site."""
-        return self.path.rpartition("/")[2]
-
-    @property
-    def item_count(self) -> int:
-        """How many files and folders are in it."""
-        return len(self.folders) + len(self.files)
-
-
-@dataclass(frozen=True, slots=True)
-class Recycled:
-    """A file in the recycle bin: the id of the bin's item, the file, epoch seconds of deletion."""
-
-    id: str
-    file: StoredFile
-    deleted: float
 
 
 class Library:

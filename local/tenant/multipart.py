@@ -16,6 +16,7 @@ from local.tenant.odata import invalid
 from local.tenant.wire import Response
 
 MAX_PARTS: Final = 100
+MAX_BODY: Final = 1_048_576
 _BOUNDARY: Final = re.compile(r'boundary\s*=\s*(?:"([^"]+)"|([^\s;]+))', re.IGNORECASE)
 _REQUEST_LINE: Final = re.compile(r"([A-Z]+) (\S.*) HTTP/1\.[01]")
 
@@ -34,9 +35,14 @@ def parse(content_type: str, body: bytes) -> list[Part]:
     """The requests of a batch, in its order.
 
     Raises:
-        ServiceError: 400, no multipart body, a broken part, a write outside of a changeset, a
-            read inside of one, no part or too many.
+        ServiceError: 400, too many bytes, no multipart body, a broken part, a write outside of a
+            changeset, a read inside of one, no part or too many.
     """
+    if len(body) > MAX_BODY:
+        raise invalid(
+            "The maximum number of bytes allowed to be read from the stream has been exceeded. "
+            f"A maximum of {MAX_BODY} bytes is allowed."
+        )
     parts = list(_parts(content_type, body, in_changeset=False))
     if not 0 < len(parts) <= MAX_PARTS:
         raise invalid(f"A batch must have 1 to {MAX_PARTS} requests, this one has {len(parts)}.")

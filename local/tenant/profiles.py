@@ -147,11 +147,12 @@ class Profiles:
         person = self.known(account_name)
         canonical = _canonical(name)
         if canonical in _READ_ONLY:
-            raise _refused("PropertyNotEditableException", f"{canonical} is not editable.")
+            why = "Property Not Editable: This property can only be modified by an administrator."
+            raise _refused("PropertyNotEditableException", why)
         if canonical in _INTEGERS and not _INTEGER.fullmatch(value):
-            raise _refused("InvalidValueException", f"{canonical} must be an integer.")
+            raise _refused("InvalidValueException", f"Invalid Value: {canonical}.")
         if canonical == PICTURE_URL and len(value) > MAX_URL_LENGTH:
-            raise _refused("InvalidValueException", f"{canonical} is too long.")
+            raise _refused("InvalidValueException", f"Invalid Value: {canonical}.")
         with self._lock:
             self._stored.setdefault((geo, person.id), {})[canonical] = value
 
@@ -230,12 +231,8 @@ def _canonical(name: str) -> str:
     try:
         return _NAMES[name.lower()]
     except KeyError:
-        raise _refused(
-            "PropertyNotDefinedException", f"The property {name} is not defined."
-        ) from None
+        raise _refused("PropertyNotDefinedException", f"Property Not Defined: {name}.") from None
 
 
 def _refused(exception: str, message: str) -> ServiceError:
-    return ServiceError(
-        500, f"-1, Microsoft.Office.Server.UserProfiles.{exception}", f"Property Error: {message}"
-    )
+    return ServiceError(500, f"-1, Microsoft.Office.Server.UserProfiles.{exception}", message)

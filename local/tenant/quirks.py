@@ -51,8 +51,11 @@ class Quirks:
     profile_needs_site_role: bool = False
     #: Sites.Selected with a write grant is enough to create a folder.
     selected_creates_folders: bool = False
-    #: What reading a missing file or folder answers: 404, or 200 with `Exists` false.
-    missing_item: Literal["404", "exists-false"] = "404"
+    #: Reading a missing folder: 200 with `Exists` false when that is selected and empty lists of
+    #: children (as reported in issues of sp-dev-docs and ALAppExtensions), or 404 always.
+    missing_folder: Literal["exists-false", "404"] = "exists-false"
+    #: Code for an expired digest: as for a missing one, or -2130575252 (both were reported).
+    digest_expired_code: Literal[-2130575251, -2130575252] = -2130575251
     #: Every Set of a ProcessQuery counts as a call of PeopleManager, or the query as one.
     set_calls_counted: Literal["each", "query"] = "each"
     #: Every tenth person lives in a second geo with its own My Site and admin host.

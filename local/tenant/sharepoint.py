@@ -16,16 +16,8 @@ from typing import Final
 from local.tenant import csom, multipart
 from local.tenant.digest import Digests
 from local.tenant.identity import Refused, Tokens
-from local.tenant.odata import (
-    Result,
-    ServiceError,
-    content_type,
-    invalid,
-    metadata_level,
-    no_resource,
-    parse,
-    write,
-)
+from local.tenant.odata import ServiceError, no_resource, parse
+from local.tenant.odata_answers import Result, content_type, metadata_level, write
 from local.tenant.people import Directory
 from local.tenant.quirks import Quirks, Quotas
 from local.tenant.sharepoint_answers import (
@@ -135,7 +127,8 @@ class SharePoint(Estate):
 
     def _check_digest(self, request: Request, caller: Caller) -> None:
         if self._quirks.digest_required:
-            self._digests.check(request.headers.get("x-requestdigest", ""), caller.site.url)
+            value = request.headers.get("x-requestdigest", "")
+            self._digests.check(value, caller.site.url, self._quirks.digest_expired_code)
 
     def _rest(self, request: Request, caller: Caller) -> Response:
         """One REST request, alone or out of a batch."""
@@ -200,6 +193,13 @@ class SharePoint(Estate):
 
         return charged(self._charge(caller, people_calls=calls), answer)
 
+    def _part(self, request: Request, caller: Caller) -> Response:
+        """One part of a batch; uploads are not supported there and fail on the server."""
+        if _UPLOAD.search(request.target):
+            failure = ServiceError(500, "-1, System.IO.IOException", "I/O error occurred.")
+            return error_response(failure, metadata_level(request.headers.get("accept", "")))
+        return self._rest(request, caller)
+
     def _batch(self, request: Request, caller: Caller) -> Response:
         if not self._quirks.batch_supported:
             raise no_resource("$batch")
@@ -210,14 +210,12 @@ class SharePoint(Estate):
             part_request(request, part, caller.site)
             for part in multipart.parse(request.headers.get("content-type", ""), request.body)
         ]
-        if sum(_UPLOAD.search(part.target) is not None for part in inner) > 1:
-            raise invalid("Several uploads in one batch are not supported.")
         responses: list[Response] = []
         units = 0.0
         for part in inner:
             verdict = self._charge(caller, people_calls=people_calls_of(part.target))
             units += verdict.units
-            response = charged(verdict, partial(self._rest, part, caller))
+            response = charged(verdict, partial(self._part, part, caller))
             if verdict.retry_after and not responses:
                 return replace(response, units=units)  # throttled as a whole
             responses.append(response)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from local.tenant import multipart
-from local.tenant.odata import BadAddress, ServiceError, content_type, invalid, write_error
+from local.tenant.odata import BadAddress, ServiceError, invalid
+from local.tenant.odata_answers import content_type, write_error
 from local.tenant.sharepoint_people import PEOPLE_MANAGER
 from local.tenant.sharepoint_quota import Verdict
 from local.tenant.sharepoint_site import Site

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from local.tenant.library import Folder, StoredFile
+from local.tenant.library_items import Folder, StoredFile
 
 PICTURE_LIBRARY: Final = 109  # SP.ListTemplateType
 _CHECKED_OUT_ONLINE: Final = 0

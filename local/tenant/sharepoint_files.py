@@ -8,8 +8,9 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from local.tenant.library import LIBRARY, Folder, Library, StoredFile
-from local.tenant.odata import Result, Segment, ServiceError, invalid, legacy_name, no_resource
+from local.tenant.library import LIBRARY, Library
+from local.tenant.odata import Segment, ServiceError, invalid, legacy_name, no_resource
+from local.tenant.odata_answers import Result
 from local.tenant.sharepoint_entities import (
     PICTURE_LIBRARY,
     file_entity,
@@ -20,7 +21,6 @@ from local.tenant.sharepoint_entities import (
 from local.tenant.sharepoint_site import SITE_MANAGE, SITE_READ, SITE_WRITE, Caller, Order
 
 _FILE_ACTIONS: Final = frozenset({"recycle", "deleteobject", "checkout", "checkin", "undocheckout"})
-_NEVER: Final = "0001-01-01T00:00:00Z"
 
 
 class Web:
@@ -87,6 +87,8 @@ class Web:
     # -- folders ---------------------------------------------------------------------------
 
     def _folder(self, order: Order, path: str, rest: Sequence[Segment]) -> Result:
+        if order.method == "GET" and (missing := self._missing_folder(order, path, rest)):
+            return missing
         match rest[0].name if rest else "":
             case "files":
                 return self._files(order, path, rest)
@@ -102,20 +104,25 @@ class Web:
                 self._library.delete_folder(path)
                 return Result(None, "Delete")
             case _:
-                return self._entity(order, self._folder_or_missing(path), "SP.Folder", rest)
+                return self._entity(
+                    order, folder_entity(self._library.folder(path)), "SP.Folder", rest
+                )
 
-    def _folder_or_missing(self, path: str) -> dict[str, object]:
-        try:
-            return folder_entity(self._library.folder(path))
-        except ServiceError:
-            if self._caller.quirks.missing_item == "404":
-                raise
-            return folder_entity(Folder("", 0)) | {
-                "Exists": False,
-                "ServerRelativeUrl": "",
-                "TimeCreated": _NEVER,
-                "TimeLastModified": _NEVER,
-            }
+    def _missing_folder(self, order: Order, path: str, rest: Sequence[Segment]) -> Result | None:
+        """The answer about a folder that is not there, unless it is 404."""
+        if self._caller.quirks.missing_folder == "404" or self._library.has_folder(path):
+            return None
+        if any(segment.arguments for segment in rest):
+            return None
+        selected = [name.lower() for name in order.call.selected()]
+        match [segment.name for segment in rest]:
+            case [] if "exists" in selected:
+                return Result({"Exists": False}, "SP.Folder")
+            case ["exists"]:
+                return Result(False, "Exists")
+            case ["files" | "folders"]:
+                return Result([])
+        return None
 
     def _folders(self, order: Order, path: str, rest: Sequence[Segment]) -> Result:
         if not rest:
@@ -190,7 +197,7 @@ class Web:
             order.call.only("$select", "$top")
             versions = version_entities(self._library.file(path))
             return Result([order.call.select(version) for version in versions])
-        return self._entity(order, self._file_or_missing(path), "SP.File", rest)
+        return self._entity(order, file_entity(self._library.file(path)), "SP.File", rest)
 
     def _file_action(self, order: Order, path: str, segment: Segment) -> Result:
         order.call.only()
@@ -209,14 +216,6 @@ class Web:
             case _:  # undocheckout
                 self._library.check_in(path)
         return Result(None, segment.name)
-
-    def _file_or_missing(self, path: str) -> dict[str, object]:
-        try:
-            return file_entity(self._library.file(path))
-        except ServiceError:
-            if self._caller.quirks.missing_item == "404":
-                raise
-            return file_entity(StoredFile("", "", b"", 0, 0)) | {"Exists": False}
 
     # -- lists -----------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ API reference".
 import json
 from typing import Final
 
-from local.tenant.odata import Result, Segment, Value, invalid, no_resource
+from local.tenant.odata import Segment, Value, invalid, no_resource
+from local.tenant.odata_answers import Result
 from local.tenant.profiles import Profiles
 from local.tenant.sharepoint_site import PROFILE_READ, PROFILE_WRITE, Caller, Order
 

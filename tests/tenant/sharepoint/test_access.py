@@ -160,6 +160,9 @@ def test_digest_is_wanted_for_writes_only_when_switched_on(bench: Bench) -> None
     assert upload(digest).status == 200
     bench.clock.advance(1801)
     assert error_of(upload(digest)) == wanted
+    bench.quirks.digest_expired_code = -2130575252
+    assert error_of(upload(digest))[1].startswith("-2130575252, ")
+    assert error_of(upload("")) == wanted
 
 
 def test_digest_is_wanted_by_process_query_and_batch(bench: Bench) -> None:

@@ -9,7 +9,6 @@ import pytest
 from local.tenant.quirks import Quotas
 from local.tenant.wire import Response
 from tests.tenant.sharepoint.bench import (
-    FOLDER,
     JSON,
     PROFILES,
     Bench,
@@ -150,15 +149,20 @@ def test_cut_off_batch_does_nothing(bench: Bench) -> None:
     assert bench.sharepoint.profile(anna.id)["Title"] == ""
 
 
-def test_several_uploads_are_not_supported(bench: Bench) -> None:
-    """One upload in a batch works, two are refused."""
-    one, two = (
-        part("POST", f"http://mysite.test{upload_url(name)}", "x") for name in ("a.jpg", "b.jpg")
-    )
-    assert send(bench, changeset(one, two)).status == 400
+def test_uploads_fail_in_a_batch(bench: Bench) -> None:
+    """An upload in a batch answers 500 System.IO.IOException, as reported; nothing is stored."""
+    upload = part("POST", f"http://mysite.test{upload_url('a.jpg')}", "x")
+    found = parts_of(send(bench, changeset(upload, setting("Title", "x"))))
+    assert [one.status for one in found] == [500, 200]
+    assert json.loads(found[0].body)["odata.error"]["code"] == "-1, System.IO.IOException"
     assert bench.sharepoint.files() == {}
-    assert [found.status for found in parts_of(send(bench, changeset(one)))] == [200]
-    assert list(bench.sharepoint.files()) == [f"{FOLDER}/a.jpg"]
+
+
+def test_a_batch_is_at_most_a_megabyte(bench: Bench) -> None:
+    """A larger body is refused before anything is done."""
+    answer = send(bench, changeset(setting("AboutMe", "x" * 1_048_576)))
+    assert answer.status == 400
+    assert "maximum number of bytes" in body_of(answer)["odata.error"]["message"]["value"]
 
 
 def test_parts_are_charged_one_by_one() -> None:

@@ -117,23 +117,36 @@ def test_wrong_endpoint_or_method(bench: Bench) -> None:
     assert f"{FOLDER}/{NAME}" in bench.sharepoint.files()
 
 
+ELSEWHERE = "/User Photos/Elsewhere"
+
+
 def test_missing_file_and_folder(bench: Bench) -> None:
-    """A missing file or folder is 404 FileNotFound; by quirk reading answers Exists false."""
-    elsewhere = "/User Photos/Elsewhere"
+    """What works on a missing file or folder is 404 FileNotFound."""
     for answer in (
         bench.get(file_url(NAME)),
+        bench.get(f"{file_url(NAME)}?$select=Exists"),
         bench.get(f"{file_url(NAME)}/$value"),
-        bench.get(folder_url(elsewhere)),
-        bench.get(f"{folder_url(elsewhere)}/Files"),
-        bench.send("POST", upload_url(NAME, path=elsewhere), b"jpeg"),
+        bench.get(folder_url(ELSEWHERE)),
+        bench.get(f"{folder_url(ELSEWHERE)}?$select=Name,ServerRelativeUrl"),
+        bench.send("POST", upload_url(NAME, path=ELSEWHERE), b"jpeg"),
         bench.send("POST", f"{file_url(NAME)}/recycle()"),
     ):
         assert error_of(answer) == (404, NOT_FOUND)
-    bench.quirks.missing_item = "exists-false"
-    answer = bench.get(f"{folder_url(elsewhere)}?$select=Exists,ServerRelativeUrl")
-    assert body_of(answer)["Exists"] is False
-    assert body_of(bench.get(f"{file_url(NAME)}/Exists")) == {"value": False}
-    assert bench.send("POST", upload_url(NAME, path=elsewhere), b"jpeg").status == 404
+
+
+def test_asking_whether_a_folder_exists(bench: Bench) -> None:
+    """A missing folder says so when asked for `Exists`, and lists nothing; by quirk it is 404."""
+    asked = (
+        f"{folder_url(ELSEWHERE)}?$select=Exists,ServerRelativeUrl",
+        f"{folder_url(ELSEWHERE)}/Exists",
+        f"{folder_url(ELSEWHERE)}/Folders?$select=Name,ItemCount",
+        f"{folder_url(ELSEWHERE)}/Files",
+    )
+    found = [body_of(bench.get(target)) for target in asked]
+    assert found == [{"Exists": False}, {"value": False}, {"value": []}, {"value": []}]
+    bench.quirks.missing_folder = "404"
+    assert [error_of(bench.get(target)) for target in asked] == [(404, NOT_FOUND)] * 4
+    assert body_of(bench.get(f"{folder_url()}?$select=Exists")) == {"Exists": True}
 
 
 def test_folders_are_listed_with_system_folders(bench: Bench) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.tenant.odata import ServiceError, metadata_level, parse
+from local.tenant.odata import ServiceError, parse
+from local.tenant.odata_answers import metadata_level
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
 #: Pieces of addresses, to get past the first check more often than random text does.
