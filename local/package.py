@@ -5,7 +5,8 @@
 The remote build of Azure Functions may run on an older Python than the app, and then cannot
 install what asks for 3.13; a package that brings its dependencies needs no remote build
 (Microsoft Learn: Python build options for Azure Functions). Standard library and pip only, so
-that whoever deploys needs no environment of this project. Equal input gives equal bytes.
+that whoever deploys needs no environment of this project; runs under Python 3.10 or newer. Equal
+input gives equal bytes.
 """
 
 import argparse
@@ -24,7 +25,6 @@ SITE_PACKAGES = PurePosixPath(".python_packages/lib/site-packages")
 PYTHON_VERSION = "3.13"
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip entry can carry
-_SCRIPT = re.compile(r"^(\.\./)+bin/.*\n", re.MULTILINE)
 
 
 class PackageError(Exception):
@@ -90,15 +90,17 @@ def _walk(root: Path, folder: PurePosixPath, rules: list[Rule]) -> Iterator[Pure
             yield folder / entry.name
 
 
-def install(requirements: Path, target: Path) -> None:
-    """Puts the dependencies, built for Azure, into `target`; any recent pip can do that.
+def download(requirements: Path, target: Path) -> None:
+    """Puts the wheels of all dependencies, as Azure needs them, into the folder `target`.
+
+    Downloaded and not installed, because pip installs only for the Python it runs under.
 
     Raises:
         PackageError: pip is missing or failed; the message holds the end of its output.
     """
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-compile", "--only-binary=:all:", "--implementation", "cp"]
-    command += ["--python-version", PYTHON_VERSION, "--target", str(target)]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--only-binary=:all:", "--implementation", "cp"]
+    command += ["--python-version", PYTHON_VERSION, "--dest", str(target)]
     command += [part for platform in PLATFORMS for part in ("--platform", platform)]
     command += ["--requirement", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments
@@ -107,18 +109,24 @@ def install(requirements: Path, target: Path) -> None:
         if "No module named pip" in done.stderr:
             hint = ": this Python has no pip; use another one, or python3 -m ensurepip"
         tail = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise PackageError(f"pip could not install the dependencies{hint}\n{tail}")
+        raise PackageError(f"pip could not download the dependencies{hint}\n{tail}")
 
 
-def _dependencies(folder: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    for file in folder.rglob("*"):
-        path = PurePosixPath(file.relative_to(folder).as_posix())
-        if file.is_dir() or path.parts[0] == "bin" or "__pycache__" in path.parts:
-            continue  # scripts name the Python that installed them and are never run in Azure
-        data = file.read_bytes()
-        if path.name == "RECORD":
-            data = _SCRIPT.sub("", data.decode("utf-8")).encode("utf-8")
-        yield SITE_PACKAGES / path, data
+def unpack(wheel: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """Files of a wheel where Python looks for them, below site-packages.
+
+    Binary distribution format (packaging.python.org): a wheel is a zip; of its `.data` folder
+    purelib and platlib belong into site-packages, scripts and headers are of no use here.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            path = PurePosixPath(name)
+            if path.parts[0].endswith(".data"):
+                if path.parts[1] not in ("purelib", "platlib"):
+                    continue
+                path = PurePosixPath(*path.parts[2:])
+            if not name.endswith("/"):
+                yield path, archive.read(name)
 
 
 def build(root: Path, output: Path) -> Path:
@@ -130,14 +138,16 @@ def build(root: Path, output: Path) -> Path:
     files = app_files(root)
     entries = [(path, (root / path).read_bytes()) for path in files]
     with tempfile.TemporaryDirectory() as scratch:
-        installed = Path(scratch) / "site-packages"
-        install(root / "requirements.txt", installed)
-        own = {path.parts[0] for path in files if len(path.parts) > 1}
-        hidden = sorted(own & {entry.name for entry in installed.iterdir()})
-        if hidden:
-            # On Flex Consumption dependencies come before the app on the search path.
-            raise PackageError(f"a dependency brings a package named like ours: {hidden}")
-        entries += _dependencies(installed)
+        download(root / "requirements.txt", Path(scratch))
+        dependencies = dict(
+            item for wheel in sorted(Path(scratch).glob("*.whl")) for item in unpack(wheel)
+        )
+    own = {path.parts[0] for path in files if len(path.parts) > 1}
+    hidden = sorted(own & {path.parts[0] for path in dependencies})
+    if hidden:
+        # On Flex Consumption dependencies come before the app on the search path.
+        raise PackageError(f"a dependency brings a package named like ours: {hidden}")
+    entries += [(SITE_PACKAGES / path, data) for path, data in dependencies.items()]
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_suffix(".partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
@@ -70,17 +70,14 @@ def app(tmp_path: Path) -> Path:
     return root
 
 
-def fake_install(requirements: Path, target: Path) -> None:
-    """Dependencies as pip leaves them: a module, its record, a script of this machine."""
+def fake_download(requirements: Path, target: Path) -> None:
+    """A wheel with every kind of content."""
     assert requirements.name == "requirements.txt"
-    for name, text in {
-        "requests/__init__.py": "",
-        "requests-1.dist-info/RECORD": "../../bin/tool,sha256=x,1\nrequests/__init__.py,,\n",
-        "bin/tool": f"#!{sys.executable}",
-    }.items():
-        file = target / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, "utf-8")
+    with zipfile.ZipFile(target / "requests-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("requests/__init__.py", "")
+        wheel.writestr("requests-1.dist-info/RECORD", "requests/__init__.py,,")
+        wheel.writestr("requests-1.data/purelib/extra.py", "")
+        wheel.writestr("requests-1.data/scripts/tool", "#!python")
 
 
 def names(archive: Path) -> list[str]:
@@ -130,24 +127,23 @@ def test_a_rule_of_another_form_is_refused() -> None:
 
 def test_equal_input_gives_equal_bytes(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package can be told from another by its digest: no times, no order, no machine in it."""
-    monkeypatch.setattr(package, "install", fake_install)
+    monkeypatch.setattr(package, "download", fake_download)
     first = build(app, app.parent / "first.zip").read_bytes()
     for path in app.rglob("*.py"):
         path.touch()
     assert build(app, app.parent / "second.zip").read_bytes() == first
 
 
-def test_scripts_of_the_building_machine_stay_out(
-    app: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Console scripts name the Python that installed them; neither they nor their record ship."""
-    monkeypatch.setattr(package, "install", fake_install)
+def test_wheels_are_unpacked_where_python_looks(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules and metadata of a wheel go to site-packages; its scripts stay out."""
+    monkeypatch.setattr(package, "download", fake_download)
     archive = build(app, app.parent / "x.zip")
-    inside = [PurePosixPath(name) for name in names(archive)]
-    assert not any("bin" in path.parts for path in inside)
-    with zipfile.ZipFile(archive) as file:
-        record = next(path for path in inside if path.name == "RECORD")
-        assert file.read(record.as_posix()) == b"requests/__init__.py,,\n"
+    folder = ".python_packages/lib/site-packages/"
+    assert {n.removeprefix(folder) for n in names(archive) if n.startswith(folder)} == {
+        "extra.py",
+        "requests-1.dist-info/RECORD",
+        "requests/__init__.py",
+    }
 
 
 def test_a_dependency_named_like_ours_stops_the_build(
@@ -155,11 +151,12 @@ def test_a_dependency_named_like_ours_stops_the_build(
 ) -> None:
     """On Flex Consumption it would be imported instead of ours, in Azure only."""
 
-    def install(requirements: Path, target: Path) -> None:
-        fake_install(requirements, target)
-        (target / "shared").mkdir()
+    def download(requirements: Path, target: Path) -> None:
+        fake_download(requirements, target)
+        with zipfile.ZipFile(target / "x-1-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("shared/__init__.py", "")
 
-    monkeypatch.setattr(package, "install", install)
+    monkeypatch.setattr(package, "download", download)
     with pytest.raises(PackageError, match=r"\['shared'\]"):
         build(app, app.parent / "x.zip")
 
@@ -174,7 +171,7 @@ def test_a_failed_build_says_why_and_leaves_no_package(
     assert package.main(["--output", str(output)]) == 1
     assert not output.exists()
     message = capsys.readouterr().err
-    assert message.startswith("local.package: pip could not install the dependencies")
+    assert message.startswith("local.package: pip could not download the dependencies")
     assert "not a requirement" in message
 
 
