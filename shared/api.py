@@ -1,35 +1,19 @@
 """The HTTP interface, without HTTP: method, user and URL in; status, headers and JSON out."""
 
 import json
-import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
-from shared import __version__, checks, ondemand
+from shared import __version__, checks, ondemand, problems
 from shared.app import App, open_app
-from shared.errors import (
-    ConfigurationError,
-    NewerSchema,
-    OutOfTime,
-    PermissionMissing,
-    PhotoSyncError,
-    Refused,
-    ServiceError,
-    StateError,
-    Throttled,
-    TokenUnavailable,
-    UserUnknown,
-)
+from shared.errors import ConfigurationError
 from shared.graph import is_object_id
 from shared.outcomes import Outcome
+from shared.problems import Problem
 from shared.records import Photo, iso
-from shared.sync import Result
-
-_log = logging.getLogger("photo_sync.http")
 
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
@@ -39,7 +23,6 @@ _KEY_PARAMETERS = frozenset({"code", "clientid"})
 
 _LONGEST_NAME = 256
 _NOT_IN_NAMES = frozenset('/\\?"<>|:*;,()[]')
-_RETRY_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -59,45 +42,7 @@ class HttpAnswer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class _Problem(Exception):
-    """An error answer (RFC 9457).
-
-    Attributes:
-        status: HTTP status.
-        kind: last part of the problem's type.
-        detail: one sentence for the caller.
-        more: further members.
-        headers: of the answer.
-    """
-
-    def __init__(
-        self,
-        status: HTTPStatus,
-        kind: str,
-        detail: str,
-        *,
-        more: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        self.status = status
-        self.kind = kind
-        self.detail = detail
-        self.more = dict(more or {})
-        self.headers = dict(headers or {})
-        super().__init__(detail)
-
-    def answer(self) -> HttpAnswer:
-        body = {
-            "type": f"urn:photo-sync:problem:{self.kind}",
-            "title": self.kind.replace("-", " ").capitalize(),
-            "status": self.status.value,
-            "detail": self.detail,
-            **self.more,
-        }
-        return HttpAnswer(self.status, json.dumps(body), _PROBLEM, self.headers)
-
-
-_NO_RUN_BY_HTTP = _Problem(
+_NO_RUN_BY_HTTP = Problem(
     HTTPStatus.METHOD_NOT_ALLOWED,
     "method-not-allowed",
     "the run for everybody is the timer function's: POST /admin/functions/SyncTimer with the "
@@ -116,7 +61,7 @@ def answer(method: str, user: str | None, url: str) -> HttpAnswer:
     """
     try:
         if method == "POST" and not user:
-            return _NO_RUN_BY_HTTP.answer()
+            return _refusal(_NO_RUN_BY_HTTP)
         if not user:
             _switches(url, allowed=())
             return _json(_overview())
@@ -125,7 +70,7 @@ def answer(method: str, user: str | None, url: str) -> HttpAnswer:
         _switches(url, allowed=())
         return _get(_name(user))
     except Exception as error:  # noqa: BLE001 - a caller gets an answer in any case
-        return _problem(error).answer()
+        return _refusal(problems.of(error))
 
 
 def _post(name: str, switches: Mapping[str, bool]) -> HttpAnswer:
@@ -140,14 +85,14 @@ def _post(name: str, switches: Mapping[str, bool]) -> HttpAnswer:
         "dryRun": switches.get("dry_run", False) or app.settings.dry_run,
     }
     if result.outcome in {Outcome.FAILED, Outcome.DEFERRED}:
-        raise _of_result(result, body)
+        raise problems.of_result(result, body)
     return _json(body)
 
 
 def _get(name: str) -> HttpAnswer:
     known = ondemand.known(open_app(), name)
     if known is None:
-        raise _Problem(
+        raise Problem(
             HTTPStatus.NOT_FOUND,
             "nothing-known",
             "the checkpoint knows nothing of this user: he has no photo, or was never in scope",
@@ -191,15 +136,8 @@ def _photo(photo: Photo | None) -> dict[str, str] | None:
 
 def _name(text: str) -> str:
     """An object id or user principal name; anything else is refused before a request leaves."""
-    local, at, domain = text.rpartition("@")
-    usable = (
-        len(text) <= _LONGEST_NAME
-        and text.isprintable()
-        and not any(c.isspace() or c in _NOT_IN_NAMES for c in text)
-    )
-    is_upn = bool(local and at and "@" not in local and "." in domain.strip("."))
-    if not usable or not (is_object_id(text) or is_upn):
-        raise _Problem(
+    if not is_object_id(text) and not _is_principal_name(text):
+        raise Problem(
             HTTPStatus.BAD_REQUEST,
             "bad-user",
             "the user must be a user principal name such as adele@contoso.com or an Entra object "
@@ -208,22 +146,34 @@ def _name(text: str) -> str:
     return text
 
 
+def _is_principal_name(text: str) -> bool:
+    local, _, domain = text.rpartition("@")
+    labels = domain.split(".")
+    return (
+        0 < len(local) <= len(text) <= _LONGEST_NAME
+        and all(c.isprintable() and not c.isspace() and c not in _NOT_IN_NAMES for c in text)
+        and "@" not in local
+        and len(labels) > 1
+        and all(label.replace("-", "").isalnum() for label in labels)
+    )
+
+
 def _switches(url: str, *, allowed: tuple[str, ...]) -> dict[str, bool]:
     """The query's switches; a misspelt one must not turn a dry run into a real one."""
     found: dict[str, bool] = {}
-    for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+    for name, value in parse_qsl(url.partition("?")[2], keep_blank_values=True):
         if name.lower() in _KEY_PARAMETERS:
             continue
         if name not in allowed or name in found:
             known = " and ".join(allowed) or "none"
             twice = " twice" if name in found else ""
-            raise _Problem(
+            raise Problem(
                 HTTPStatus.BAD_REQUEST,
                 "bad-query",
                 f"query parameter {name[:40]!r} is not accepted{twice} here; accepted: {known}",
             )
         if value.lower() not in {"true", "false", "1", "0"}:
-            raise _Problem(
+            raise Problem(
                 HTTPStatus.BAD_REQUEST,
                 "bad-query",
                 f"query parameter {name} must be true, false, 1 or 0",
@@ -232,77 +182,10 @@ def _switches(url: str, *, allowed: tuple[str, ...]) -> dict[str, bool]:
     return found
 
 
-def _of_result(result: Result, body: Mapping[str, Any]) -> _Problem:
-    """The problem of a user that was not finished; it tells what it can like a success."""
-    error = result.error
-    if isinstance(error, Refused):
-        graph = error.evidence.service == "graph"
-        return _problem(
-            PermissionMissing(
-                "Microsoft Graph" if graph else "SharePoint",
-                "User.Read.All" if graph else "User.ReadWrite.All and Sites.FullControl.All",
-                str(error),
-            )
-        )
-    problem = _problem(error) if isinstance(error, (ServiceError, OutOfTime)) else None
-    deferred = result.outcome is Outcome.DEFERRED
-    status = HTTPStatus.SERVICE_UNAVAILABLE if deferred else HTTPStatus.BAD_GATEWAY
-    more = {key: value for key, value in body.items() if key != "detail"}
-    headers = {"Retry-After": str(_RETRY_SECONDS)} if deferred else {}
-    return _Problem(
-        status,
-        "deferred" if deferred else "failed",
-        result.detail,
-        more={**(problem.more if problem else {}), **more},
-        headers={**headers, **(problem.headers if problem else {})},
-    )
-
-
-def _problem(error: Exception) -> _Problem:
-    """Which problem an error is to the caller."""
-    if isinstance(error, _Problem):
-        return error
-    if isinstance(error, UserUnknown):
-        return _Problem(HTTPStatus.NOT_FOUND, "unknown-user", str(error))
-    if isinstance(error, (ConfigurationError, TokenUnavailable, NewerSchema)):
-        return _Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration", str(error))
-    if isinstance(error, Throttled):
-        wait = str(max(1, math.ceil(error.retry_after)))
-        more = _request_id(error)
-        return _Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "throttled",
-            str(error),
-            more=more,
-            headers={"Retry-After": wait},
-        )
-    if isinstance(error, OutOfTime):
-        return _Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "out-of-time",
-            str(error),
-            headers={"Retry-After": str(_RETRY_SECONDS)},
-        )
-    if isinstance(error, ServiceError):
-        return _Problem(
-            HTTPStatus.BAD_GATEWAY, "service-failed", str(error), more=_request_id(error)
-        )
-    if isinstance(error, StateError):
-        return _Problem(HTTPStatus.BAD_GATEWAY, "storage-failed", str(error))
-    if isinstance(error, PhotoSyncError):
-        return _Problem(HTTPStatus.BAD_GATEWAY, "failed", str(error))
-    _log.error("internal error", exc_info=error)
-    return _Problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "internal-error",
-        f"internal error ({type(error).__name__}); the function's log has the details",
-    )
-
-
-def _request_id(error: ServiceError) -> dict[str, str]:
-    request_id = error.evidence.request_id
-    return {"requestId": request_id} if request_id else {}
-
-
 def _json(body: Mapping[str, Any]) -> HttpAnswer:
     return HttpAnswer(HTTPStatus.OK, json.dumps(body))
+
+
+def _refusal(problem: Problem) -> HttpAnswer:
+    body = json.dumps(problem.to_json())
+    return HttpAnswer(problem.status, body, _PROBLEM, problem.headers)

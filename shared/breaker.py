@@ -83,7 +83,7 @@ class Breaker:
 
     def _name(self, error: ServiceError) -> RunStopped | PermissionMissing:
         if isinstance(error, Refused):
-            return PermissionMissing(self._resource, self._role, str(error))
+            return PermissionMissing(self._resource, self._role, error.evidence)
         return RunStopped(
             f"stopped because {self._work} fails for nearly everybody, last with: {error}. "
             "Nothing is lost: the next firing tries one user and goes on when that succeeds. If "

@@ -35,42 +35,6 @@ class PhotoSyncError(Exception):
     """Base of all errors raised on purpose."""
 
 
-class ConfigurationError(PhotoSyncError):
-    """Settings or grants are wrong; nothing was sent or written.
-
-    Attributes:
-        problems: one sentence each, naming the setting and what is accepted.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(self.problems))
-
-
-class PermissionMissing(ConfigurationError):
-    """A service refused the identity: a role is missing or not in the token yet.
-
-    Attributes:
-        resource: "Microsoft Graph" or "SharePoint".
-        role: the app role that covers the refused call.
-    """
-
-    def __init__(self, resource: str, role: str, evidence: str) -> None:
-        self.resource = resource
-        self.role = role
-        super().__init__(
-            [
-                f"{resource} refused the identity ({evidence}). Grant the app role {role} on "
-                f"{resource} with infra/permissions/grant.sh; a new grant can take up to 24 hours "
-                "to reach the token of a managed identity"
-            ]
-        )
-
-
-class TokenUnavailable(PhotoSyncError):
-    """The managed identity gave no token; the message names identity, resource and remedy."""
-
-
 @dataclass(frozen=True)
 class Evidence:
     """What a service said, safe to log: no token, no query, no body.
@@ -102,6 +66,44 @@ class Evidence:
         if self.request_id:
             text += f" [request {self.request_id}]"
         return text
+
+
+class ConfigurationError(PhotoSyncError):
+    """Settings or grants are wrong; nothing was sent or written.
+
+    Attributes:
+        problems: one sentence each, naming the setting and what is accepted.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class PermissionMissing(ConfigurationError):
+    """A service refused the identity: a role is missing or not in the token yet.
+
+    Attributes:
+        resource: "Microsoft Graph" or "SharePoint".
+        role: the app role that covers the refused call.
+        evidence: what was asked and answered.
+    """
+
+    def __init__(self, resource: str, role: str, evidence: Evidence) -> None:
+        self.resource = resource
+        self.role = role
+        self.evidence = evidence
+        super().__init__(
+            [
+                f"{resource} refused the identity ({evidence}). Grant the app role {role} on "
+                f"{resource} with infra/permissions/grant.sh; a new grant can take up to 24 hours "
+                "to reach the token of a managed identity"
+            ]
+        )
+
+
+class TokenUnavailable(PhotoSyncError):
+    """The managed identity gave no token; the message names identity, resource and remedy."""
 
 
 class ServiceError(PhotoSyncError):

@@ -168,7 +168,7 @@ class Graph:
         except NotFound:
             raise UserUnknown(f"the directory has no user {name}") from None
         except Refused as refused:
-            raise PermissionMissing(_GRAPH, "User.Read.All", str(refused)) from None
+            raise PermissionMissing(_GRAPH, "User.Read.All", refused.evidence) from None
         user = _user(answer.value)
         if user is None:
             raise answer.malformed("no id and userPrincipalName")
@@ -246,7 +246,7 @@ class Graph:
                     self._budget, Call("GET", url, headers={"ConsistencyLevel": "eventual"})
                 )
             except Refused as refused:
-                raise PermissionMissing(_GRAPH, role, str(refused)) from None
+                raise PermissionMissing(_GRAPH, role, refused.evidence) from None
             except (Rejected, NotFound) as error:
                 expired = "ExpiredPageToken" in error.evidence.code
                 if expired and url != first and restarts < LISTING_RESTARTS:
@@ -289,7 +289,7 @@ class Graph:
         try:
             answer = self._service.send(self._budget, call)
         except Refused as refused:
-            raise PermissionMissing(_GRAPH, "User.Read.All", str(refused)) from None
+            raise PermissionMissing(_GRAPH, "User.Read.All", refused.evidence) from None
         return answer if answer.ok else answer.parsed()
 
     def _seen(self, user_id: str, status: int, body: Any) -> Seen:

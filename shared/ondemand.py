@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from shared import plan
 from shared.app import App
 from shared.breaker import reading_breaker, writing_breaker
+from shared.checkpoint import shard_of
 from shared.graph import User, is_object_id
 from shared.plan import Policy
 from shared.records import Record
@@ -92,5 +93,7 @@ def known(app: App, name: str) -> Known | None:
     else:
         budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
         user = app.graph(budget).user(name)
-    record = app.checkpoint(read_only=True).load(user.id[:2]).records.get(user.id)
+    checkpoint = app.checkpoint(read_only=True)
+    checkpoint.prepare()
+    record = checkpoint.load(shard_of(user.id)).records.get(user.id)
     return Known(user.id, record) if record else None

@@ -196,7 +196,7 @@ class SharePoint:
         try:
             answer = self._get(url)
         except Refused as refused:
-            raise PermissionMissing(_SHAREPOINT, FILES_ROLE, str(refused)) from None
+            raise PermissionMissing(_SHAREPOINT, FILES_ROLE, refused.evidence) from None
         except NotFound as missing:
             raise ConfigurationError(
                 [
@@ -233,7 +233,7 @@ class SharePoint:
         try:
             answer = self._service.send(self._budget, call)
         except Refused as refused:
-            raise PermissionMissing(_SHAREPOINT, PROFILES_ROLE, str(refused)) from None
+            raise PermissionMissing(_SHAREPOINT, PROFILES_ROLE, refused.evidence) from None
         except (Rejected, NotFound):
             self._batches = False
             return {}
