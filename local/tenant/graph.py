@@ -228,7 +228,10 @@ class Graph:
             self._random.shuffle(order)
         responses = [part(key, answers[key]) for key in order]
         units = sum(answer.units for answer in answers.values())
-        return Answer(200, {"responses": responses}, {"Content-Type": "application/json"}, units)
+        refused = any(answer.status == 429 for answer in answers.values())  # noqa: PLR2004 - HTTP
+        status = self._quirks.throttled_envelope if refused else 200
+        headers = {"Content-Type": "application/json"}
+        return Answer(status, {"responses": responses}, headers, units)
 
     def _item_call(self, item: dict[str, Any], envelope: Call) -> Call:
         given = item.get("headers") or {}

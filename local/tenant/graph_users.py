@@ -108,12 +108,14 @@ class Users:
             json.dumps([group, sorted(_without_token(call).items())]).encode()
         ).hexdigest()
         start, first = self._start(call, binding, found), "$skiptoken" not in call.query
-        rows = found[start : start + top]
+        empty = first and self._quirks.empty_first_page
+        end = 0 if empty else start + top
+        rows = found[start:end]
         body: dict[str, Any] = {"@odata.context": f"{call.root}/$metadata#{kind}{context}"}
         if first and _counted(call):
             body["@odata.count"] = len(found)
-        if start + top < len(found):
-            token = self._token(binding, start + top, rows[-1])
+        if end < len(found):
+            token = self._token(binding, end, rows[-1].serial if rows else 0)
             body["@odata.nextLink"] = f"{call.root}{_link(call, token)}"
         typed = {} if kind == "users" else {"@odata.type": "#microsoft.graph.user"}
         body["value"] = [typed | row(person, names) for person in rows]
@@ -145,8 +147,8 @@ class Users:
             self._found[key] = found
         return found
 
-    def _token(self, binding: str, offset: int, last: Person) -> str:
-        plain = json.dumps([binding[:16], offset, last.serial]).encode()
+    def _token(self, binding: str, offset: int, serial: int) -> str:
+        plain = json.dumps([binding[:16], offset, serial]).encode()
         seal = hmac.new(self._key, plain, hashlib.sha256).digest()[:12]
         return base64.urlsafe_b64encode(seal + plain).decode().rstrip("=")
 

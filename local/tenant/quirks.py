@@ -19,6 +19,10 @@ class Quirks:
     no_photo_code: str = "ImageNotFound"
     #: Sizes above the uploaded photo: True answers 404, False the photo itself.
     sized_photo_missing: bool = True
+    #: A listing begins with an empty page that has a link to the next.
+    empty_first_page: bool = False
+    #: Status of a batch in which an item is throttled; older documentation says 424.
+    throttled_envelope: Literal[200, 424] = 200
     #: Answers of a batch in any order.
     batch_shuffled: bool = True
     #: A photo's etag changes at every read although the photo does not.

@@ -20,6 +20,7 @@ class Entry:
         operation: short stable name, such as `photo.batch` or `profile.write`.
         method: HTTP method.
         target: path and query as sent.
+        agent: User-Agent of the client.
         items: of a batch, what it asks for, in its order.
         changes: meant to change SharePoint.
         started: clock time of arrival, seconds.
@@ -38,6 +39,7 @@ class Entry:
     operation: str
     method: str
     target: str
+    agent: str = ""
     items: tuple[str, ...] = ()
     changes: bool = False
     started: float = 0

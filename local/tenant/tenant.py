@@ -4,6 +4,7 @@ import logging
 import random
 import re
 import secrets
+import sys
 import threading
 import time
 import uuid
@@ -184,6 +185,7 @@ class Tenant:
                 operation=operation.name,
                 method=request.method,
                 target=request.target,
+                agent=sys.intern(request.headers.get("user-agent", "")),
                 items=operation.items,
                 changes=operation.changes,
                 started=self.clock.time(),

@@ -59,6 +59,18 @@ def test_items_are_throttled_one_by_one(
     assert tenant.tape.entries()[-1].throttled == 5
 
 
+def test_envelope_of_older_documentation(make_tenant: Any, connect: Any) -> None:
+    """A quirk answers 424 for a batch with a throttled item, with all its responses."""
+    tenant: Tenant = make_tenant(quotas=Quotas(graph_photos_per_10s=1))
+    tenant.quirks.throttled_envelope = 424
+    graph = connect(tenant)
+    url = f"/users/{graph.person('ordinary')}/photo"
+    items = [{"id": key, "method": "GET", "url": url} for key in "ab"]
+    answer = graph.envelope(items)
+    assert answer.status_code == 424
+    assert sorted(item["status"] for item in answer.json()["responses"]) == [200, 429]
+
+
 def test_mailbox_concurrency_has_no_retry_after(make_tenant: Any, connect: Any) -> None:
     """Too many photo calls in flight: 429 without Retry-After, over as soon as others end."""
     tenant: Tenant = make_tenant(quotas=Quotas(graph_photos_in_flight=0))

@@ -216,6 +216,7 @@ def test_tape(graph: Any, tenant: Tenant) -> None:
     assert [entry.status for entry in entries] == [200, 200, 400]
     assert {entry.origin for entry in entries} == {"graph"}
     assert entries[1].response_bytes > 1000
+    assert {entry.agent for entry in entries} == {graph.headers["User-Agent"]}
     assert all(entry.started <= entry.ended for entry in entries)
     assert tenant.tape.count(service="graph") == 3
     assert tenant.tape.count(operation="photo.bytes") == 1
