@@ -1,14 +1,14 @@
 """The checkpoint in blob storage: shards of records, the run's document, the report's lines.
 
 Every write is conditional. A shard is written only over the version that was read (ETag); when
-another writer was faster, the newer record of each user wins and the rest is kept. The run's
-document is written only under the run's lease. Layout: see docs/architecture.md.
+another writer was faster, the two are merged user by user (`shared.records.merge`). The run's
+documents are written only under the run's lease. Layout: see docs/architecture.md.
 """
 
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +19,12 @@ from azure.storage.blob import ContainerClient, ContentSettings
 
 from shared import runs
 from shared.clock import Clock
-from shared.errors import BrokenState, LeaseLost, StateConflict, StateError
+from shared.errors import BrokenState, LeaseLost, NewerSchema, StateConflict, StateError
 from shared.lease import Lease, code_of
-from shared.records import SCHEMA, Record, dump_shard, iso, parse_document, parse_shard
+from shared.records import SCHEMA, Record, dump_shard, iso, merge, parse_document, parse_shard
 
 RUN = "run.json"
-SAVE_ATTEMPTS = 6
+SAVE_ATTEMPTS = 12
 _APPEND_LIMIT_BYTES = 4 * 1024 * 1024
 _JSON = ContentSettings(content_type="application/json")
 _LINES = ContentSettings(content_type="application/jsonl")
@@ -83,6 +83,24 @@ class Checkpoint:
                     if code_of(error) != "ContainerAlreadyExists":
                         raise
 
+    def probe(self) -> None:
+        """Make sure that blobs may be written, without writing one: the condition never holds.
+
+        Raises:
+            StateError: they may not.
+        """
+        with _storage("write to the container"):
+            try:
+                self._container.get_blob_client(RUN).upload_blob(
+                    b"",
+                    overwrite=True,
+                    etag='"0x0"',
+                    match_condition=MatchConditions.IfNotModified,
+                )
+            except HttpResponseError as error:
+                if error.status_code != 412 and code_of(error) != "BlobNotFound":  # noqa: PLR2004
+                    raise
+
     def load(self, name: str) -> Shard:
         """Read a shard; one that is missing is empty, one that is broken is set aside first.
 
@@ -94,12 +112,8 @@ class Checkpoint:
         data, etag = self._download(blob)
         if data is None:
             return Shard(name, None, {})
-        try:
-            return Shard(name, etag, parse_shard(data))
-        except BrokenState as broken:
-            # Not removed: the next save replaces it, and only if it is still the same.
-            self._set_aside(blob, data, broken)
-            return Shard(name, etag, {})
+        # A broken one is not removed: the next save replaces it, and only if it is still the same.
+        return Shard(name, etag, self._parse(blob, data, parse_shard) or {})
 
     def save(self, shard: Shard, changes: Mapping[str, Record]) -> tuple[Shard, set[str]]:
         """Write changed records into a shard.
@@ -109,8 +123,8 @@ class Checkpoint:
             changes: records by user id.
 
         Returns:
-            The shard as it is now, and the ids of users whose photo somebody else recorded
-            meanwhile with other content: what SharePoint holds of them is not certain.
+            The shard as it is now, and the ids of users whose picture somebody else changed
+            meanwhile: what SharePoint shows of them is not certain, and their records say so.
 
         Raises:
             StateConflict: other writers kept winning.
@@ -118,17 +132,17 @@ class Checkpoint:
         """
         if self._read_only:
             return shard, set()
-        read, disputed = shard, set[str]()
+        base = shard.records
         for _ in range(SAVE_ATTEMPTS):
-            records = dict(shard.records)
-            for user_id, ours in changes.items():
-                theirs = shard.records.get(user_id)
-                if theirs != read.records.get(user_id) and theirs and theirs != ours:
-                    if theirs.photo and ours.photo and theirs.photo.sha256 != ours.photo.sha256:
-                        disputed.add(user_id)
-                    if theirs.checked_at > ours.checked_at:
-                        continue
-                records[user_id] = ours
+            merged = {
+                user_id: merge(base.get(user_id), ours, shard.records.get(user_id))
+                for user_id, ours in changes.items()
+            }
+            disputed = {user_id for user_id, (_, is_disputed) in merged.items() if is_disputed}
+            records = shard.records | {user_id: record for user_id, (record, _) in merged.items()}
+            if records == shard.records:
+                # Nothing new; or it is our own write, of which no answer came back.
+                return shard, disputed
             etag = self._put(shard, dump_shard(records))
             if etag is not None:
                 return Shard(shard.name, etag, records), disputed
@@ -168,11 +182,7 @@ class Checkpoint:
         data, _ = self._download(RUN)
         if data is None:
             return None
-        try:
-            return runs.from_json(parse_document(data))
-        except BrokenState as broken:
-            self._set_aside(RUN, data, broken)
-            return None
+        return self._parse(RUN, data, lambda data: runs.from_json(parse_document(data)))
 
     def save_run(self, run: runs.Run, lease: Lease) -> None:
         """Write the run's document; only the holder of the lease can.
@@ -256,30 +266,37 @@ class Checkpoint:
                     raise
                 return None, None
 
-    def _set_aside(self, name: str, data: bytes, why: BrokenState) -> None:
-        # Named by content, so that what stays broken is kept once and not every night.
-        kept = f"broken/{name.replace('/', '-')}-{hashlib.sha256(data).hexdigest()[:12]}"
-        _log.error("%s is broken (%s); kept as %s and built anew by reading", name, why, kept)
-        if self._read_only:
-            return
-        with _storage(f"keep {kept}"):
-            self._container.get_blob_client(kept).upload_blob(data, overwrite=True)
+    def _parse[T](self, name: str, data: bytes, parse: Callable[[bytes], T]) -> T | None:
+        """What a document says; None when it is broken, and then a copy is kept."""
+        try:
+            return parse(data)
+        except NewerSchema as newer:
+            raise NewerSchema(f"{name}: {newer}") from None
+        except BrokenState as broken:
+            # Named by content, so that what stays broken is kept once and not every night.
+            kept = f"broken/{name.replace('/', '-')}-{hashlib.sha256(data).hexdigest()[:12]}"
+            _log.error(
+                "%s is broken (%s); kept as %s and built anew by reading", name, broken, kept
+            )
+            with _storage(f"keep {kept}"):
+                self._container.get_blob_client(kept).upload_blob(data, overwrite=True)
+            return None
 
 
 @contextmanager
 def _storage(what: str) -> Iterator[None]:
-    """Turn the library's errors into ours; never their text, which may hold a signed URL."""
+    """Turn the library's errors into ours; nothing of theirs, whose text may hold a signed URL."""
     try:
         yield
     except AzureError as error:
         code = code_of(error) or type(error).__name__
         if code.startswith("Lease"):
-            raise LeaseLost(f"cannot {what}: {code}: another run took over") from error
+            raise LeaseLost(f"cannot {what}: {code}: another run took over") from None
         raise StateError(
             f"cannot {what}: {code}. The identity needs the role Storage Blob Data Owner on the "
             "storage account of CHECKPOINT_CONNECTION, and the account must be reachable"
-        ) from error
+        ) from None
 
 
 def _dump(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -9,6 +9,7 @@ asking: `check` is called before every write.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +22,12 @@ LEASE_SECONDS = 60
 RENEW_EVERY_SECONDS = 15
 _SAFETY_SECONDS = 5
 """A lease about to end is treated as lost: a write begun now could land after its end."""
+
+
+def seconds() -> float:
+    """A clock that goes on while the machine sleeps, where the system has one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def code_of(error: Exception) -> str:
@@ -36,26 +43,49 @@ class Lease:
     """A held lease; use as a context manager, which releases it.
 
     The clock here is always the real one: the lease runs out in storage's time.
+
+    Args:
+        client: holds the lease.
+        since: `now` before it was asked for.
+        renew_every: seconds.
+        now: seconds on a clock that never stands still or goes back.
     """
 
     def __init__(
-        self, client: BlobLeaseClient, *, renew_every: float = RENEW_EVERY_SECONDS
+        self,
+        client: BlobLeaseClient,
+        since: float,
+        *,
+        renew_every: float = RENEW_EVERY_SECONDS,
+        now: Callable[[], float],
     ) -> None:
         self.client = client
         self._renew_every = renew_every
-        self._renewed = time.monotonic()
+        self._now = now
+        self._renewed = since
         self._lost = threading.Event()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="photo-sync-lease", daemon=True)
 
     @classmethod
-    def acquire(cls, blob: BlobClient) -> Self | None:
+    def acquire(
+        cls,
+        blob: BlobClient,
+        *,
+        renew_every: float = RENEW_EVERY_SECONDS,
+        now: Callable[[], float] = seconds,
+    ) -> Self | None:
         """Take the lease on a blob that exists; None when another run holds it.
+
+        Args:
+            blob: to lease.
+            renew_every: seconds.
+            now: see the class.
 
         Raises:
             AzureError: storage failed.
         """
-        before = time.monotonic()
+        before = now()
         client = BlobLeaseClient(blob)
         try:
             client.acquire(lease_duration=LEASE_SECONDS)
@@ -63,9 +93,7 @@ class Lease:
             if code_of(error) == "LeaseAlreadyPresent":
                 return None
             raise
-        lease = cls(client)
-        lease._renewed = before
-        return lease
+        return cls(client, before, renew_every=renew_every, now=now)
 
     def check(self) -> None:
         """Make sure that the lease is still ours.
@@ -73,8 +101,10 @@ class Lease:
         Raises:
             LeaseLost: it is not, or may not be.
         """
-        held = time.monotonic() - self._renewed
-        if self._lost.is_set() or held > LEASE_SECONDS - _SAFETY_SECONDS:
+        if self._now() - self._renewed > LEASE_SECONDS - _SAFETY_SECONDS:
+            # For good: what a late renewal might bring back, others may have used meanwhile.
+            self._lost.set()
+        if self._lost.is_set():
             raise LeaseLost(
                 "another run took over, or storage could not be reached to keep it away"
             )
@@ -99,7 +129,7 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._end.wait(self._renew_every):
-            before = time.monotonic()
+            before = self._now()
             try:
                 self.client.renew()
             except HttpResponseError as error:

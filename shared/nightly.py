@@ -96,7 +96,7 @@ def _close(checkpoint: Checkpoint, run: Run) -> None:
     """Write the report of a run that nobody will finish."""
     run.status = runs.INTERRUPTED
     run.reason = run.reason or "closed: too old, or made with other settings"
-    run.ended = run.ended or run.updated
+    run.end(run.ended or run.updated)
     checkpoint.save_report(run)
 
 
@@ -315,10 +315,7 @@ class _Firing:
 
     def _finish(self) -> None:
         run = self._run
-        left = run.in_scope - run.done()
-        if left > 0:
-            run.counts[Outcome.DEFERRED.value] = left
-        run.ended = iso(self._clock.time())
+        run.end(iso(self._clock.time()))
         self._save()
         self._checkpoint.save_report(run)
         report.log_summary(run)

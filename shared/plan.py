@@ -215,7 +215,7 @@ def done(
 
 def withdrawn(record: Record, policy: Policy) -> Record:
     """The record while its files are being overwritten: they are ours, and claim nothing."""
-    photo = replace(record.photo, etag="", sha256="") if record.photo else None
+    photo = record.photo.withdrawn() if record.photo else None
     return replace(record, photo=photo, checked_at=iso(policy.now))
 
 

@@ -6,8 +6,8 @@ of `Record` in camelCase. Times are UTC in ISO 8601 with `Z`, dates are `YYYY-MM
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 from shared.errors import BrokenState, NewerSchema
@@ -18,6 +18,8 @@ from shared.places import Place
 SCHEMA = 1
 """Version of every document in the container; a newer one is refused, an older one is read."""
 
+_COUNT_LIMIT = 10**15
+
 
 @dataclass(frozen=True, slots=True)
 class Photo:
@@ -25,13 +27,17 @@ class Photo:
 
     Attributes:
         etag: Exchange's version of it.
-        sha256: of Exchange's bytes, hexadecimal.
+        sha256: of Exchange's bytes, hexadecimal; empty when the claim is withdrawn.
         place: where its thumbnails are.
     """
 
     etag: str
     sha256: str
     place: Place
+
+    def withdrawn(self) -> "Photo":
+        """The same files, of which nothing is known: a write was begun and not finished."""
+        return replace(self, etag="", sha256="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,41 @@ class Record:
     verified_at: str = ""
     missing: Missing | None = None
     failing: Failing | None = None
+
+
+def merge(base: Record | None, ours: Record, theirs: Record | None) -> tuple[Record, bool]:
+    """One record out of two that two writers made of the same one.
+
+    What counts is who touched SharePoint. When only they did, their record tells the truth. When
+    both did, and not with the same picture, nobody knows what the files hold now: then the record
+    claims nothing, and the user is disputed. Among records that do not contradict each other the
+    newest wins.
+
+    Args:
+        base: as we read it; None when there was none.
+        ours: to be saved.
+        theirs: as it is now.
+
+    Returns:
+        The record to save, and whether the user is disputed.
+    """
+    if theirs is None or theirs == base:
+        return ours, False
+    newest = ours if ours.checked_at >= theirs.checked_at else theirs
+    held = _claim(ours)
+    touched = held != _claim(base) or (ours.photo is not None and not ours.photo.sha256)
+    if not touched and _claim(theirs) != held:
+        return theirs, False
+    if not touched or _claim(theirs) == held:
+        return newest, False
+    known = newest if newest.photo else ours if ours.photo else theirs
+    return replace(known, photo=known.photo and known.photo.withdrawn()), True
+
+
+def _claim(record: Record | None) -> tuple[str, Place] | None:
+    """What a record says that SharePoint holds."""
+    photo = record.photo if record else None
+    return (photo.sha256, photo.place) if photo else None
 
 
 def iso(seconds: float) -> str:
@@ -193,16 +234,20 @@ def _record(user_id: str, value: Any) -> Record:
         missing = value.get("missing")
         failing = value.get("failing")
         record = Record(
-            upn=_text(value["upn"]),
+            upn=as_text(value["upn"]),
             outcome=Outcome(value["outcome"]),
-            checked_at=_moment(value["checkedAt"]),
-            run=_text(value["run"]),
-            detail=_text(value.get("detail", "")),
+            checked_at=as_moment(value["checkedAt"]),
+            run=as_text(value["run"]),
+            detail=as_text(value.get("detail", "")),
             photo=_photo(photo) if photo is not None else None,
-            verified_at=_moment(value["verifiedAt"]) if photo is not None else "",
-            missing=Missing(_count(missing["runs"]), _text(missing["run"])) if missing else None,
+            verified_at=as_moment(value["verifiedAt"]) if photo is not None else "",
+            missing=Missing(as_count(missing["runs"]), as_text(missing["run"]))
+            if missing
+            else None,
             failing=(
-                Failing(_count(failing["count"]), _date(failing["retryOn"]), _text(failing["etag"]))
+                Failing(
+                    as_count(failing["count"]), _date(failing["retryOn"]), as_text(failing["etag"])
+                )
                 if failing
                 else None
             ),
@@ -213,29 +258,42 @@ def _record(user_id: str, value: Any) -> Record:
 
 
 def _photo(value: Any) -> Photo:
-    place = Place(_text(value["host"]), _text(value["folder"]), _text(value["prefix"]))
+    place = Place(as_text(value["host"]), as_text(value["folder"]), as_text(value["prefix"]))
     if not place.host or "/" in place.folder + place.prefix or not place.prefix:
         raise ValueError("no place")
-    return Photo(_text(value["etag"]), _text(value["sha256"]), place)
+    return Photo(as_text(value["etag"]), as_text(value["sha256"]), place)
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A text of a document.
+
+    Raises:
+        TypeError: it is none.
+    """
     if not isinstance(value, str):
         raise TypeError("no text")
     return value
 
 
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 10**6:
+def as_count(value: Any) -> int:
+    """A number of things in a document.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _COUNT_LIMIT:
         raise ValueError("no count")
     return value
 
 
-def _moment(value: Any) -> str:
-    seconds_of(_text(value))
-    return str(value)
+def as_moment(value: Any) -> str:
+    """A moment of a document in the spelling of `iso`, so that moments compare as texts.
+
+    Raises:
+        TypeError, ValueError, OverflowError: it is none.
+    """
+    return iso(seconds_of(as_text(value)))
 
 
 def _date(value: Any) -> str:
-    datetime.strptime(_text(value), "%Y-%m-%d").replace(tzinfo=UTC)
-    return str(value)
+    return date.fromisoformat(as_text(value)).isoformat()

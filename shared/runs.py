@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import BrokenState
+from shared.graph import is_object_id
 from shared.outcomes import Outcome
-from shared.records import SCHEMA, iso, seconds_of
+from shared.records import SCHEMA, as_count, as_moment, as_text, iso, seconds_of
 
 RUNNING = "running"
 COMPLETED = "completed"
@@ -87,6 +88,11 @@ class Run:
         """Users that have an outcome other than `deferred`."""
         return sum(n for name, n in self.counts.items() if name != Outcome.DEFERRED.value)
 
+    def end(self, moment: str) -> None:
+        """Close the accounts: whoever was not reached is `deferred`, so that the counts add up."""
+        self.counts[Outcome.DEFERRED.value] = max(0, self.in_scope - self.done())
+        self.ended = moment
+
     @property
     def finished(self) -> bool:
         """Whether no firing needs to take it up again."""
@@ -138,35 +144,34 @@ def from_json(document: dict[str, Any]) -> Run | None:
     try:
         removals = document["removals"]
         run = Run(
-            id=_text(document["id"]),
-            version=_text(document["version"]),
-            trigger=_text(document["trigger"]),
-            mode=_text(document["mode"]),
-            scope=_text(document["scope"]),
-            started=_text(document["started"]),
-            updated=_text(document["updated"]),
-            ended=_text(document["ended"] or ""),
-            status=_text(document["status"]),
-            reason=_text(document["reason"] or ""),
-            firings=_count(document["firings"]),
-            cursor=_text(document["cursor"] or ""),
-            listed=_count(document["listed"]),
+            id=as_text(document["id"]),
+            version=as_text(document["version"]),
+            trigger=as_text(document["trigger"]),
+            mode=as_text(document["mode"]),
+            scope=as_text(document["scope"]),
+            started=as_moment(document["started"]),
+            updated=_maybe_moment(document["updated"]),
+            ended=_maybe_moment(document["ended"]),
+            status=as_text(document["status"]),
+            reason=as_text(document["reason"] or ""),
+            firings=as_count(document["firings"]),
+            cursor=_cursor(document["cursor"] or ""),
+            listed=as_count(document["listed"]),
             previous_listed=_maybe(document["previousListed"]),
-            in_scope=_count(document["inScope"]),
-            counts={Outcome(k).value: _count(v) for k, v in document["counts"].items()},
-            requests={_text(k): _count(v) for k, v in document["requests"].items()},
-            throttled=_count(document["throttled"]),
-            received=_count(document["bytes"]["received"]),
-            sent=_count(document["bytes"]["sent"]),
-            source_fault=_text(document["sourceFault"] or ""),
-            removal_candidates=_count(removals["candidates"]),
-            removals_held_back=_count(removals["heldBack"]),
+            in_scope=as_count(document["inScope"]),
+            counts={Outcome(k).value: as_count(v) for k, v in document["counts"].items()},
+            requests={as_text(k): as_count(v) for k, v in document["requests"].items()},
+            throttled=as_count(document["throttled"]),
+            received=as_count(document["bytes"]["received"]),
+            sent=as_count(document["bytes"]["sent"]),
+            source_fault=as_text(document["sourceFault"] or ""),
+            removal_candidates=as_count(removals["candidates"]),
+            removals_held_back=as_count(removals["heldBack"]),
             removal_limit=_maybe(removals["limit"]),
-            removal_note=_text(removals["note"] or ""),
-            reverified=_count(document["reverified"]),
+            removal_note=as_text(removals["note"] or ""),
+            reverified=as_count(document["reverified"]),
         )
-        seconds_of(run.started)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise BrokenState("no run in it") from None
     if run.status not in _STATUSES or run.mode not in {SYNC, DRY_RUN}:
         raise BrokenState("no run in it")
@@ -197,13 +202,14 @@ def next_run(
     if previous:
         same = previous.mode == mode and previous.scope == scope
         age = now - seconds_of(previous.started)
-        if previous.finished and previous.mode == mode and interval > 0 and age < interval:
+        # A start in the future was written by a clock that was wrong: it must not block for ever.
+        if previous.finished and previous.mode == mode and abs(age) < interval:
             return None, None
-        if not previous.finished and same and age <= STALE_SECONDS:
+        if not previous.finished and same and abs(age) <= STALE_SECONDS:
             previous.firings += 1
             return previous, None
     started = iso(now)
-    if previous and started <= previous.started:
+    if previous and started == previous.started:
         # Two runs in one millisecond would share their report.
         started = iso(seconds_of(previous.started) + 0.001)
     run = Run(
@@ -213,24 +219,23 @@ def next_run(
         mode=mode,
         scope=scope,
         started=started,
-        previous_listed=previous.listed if previous else None,
+        previous_listed=(previous.listed or previous.previous_listed) if previous else None,
     )
     if previous and previous.scope != scope:
         run.source_fault = "the scope settings changed since the last run"
     return run, None if previous is None or previous.finished else previous
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value
+def _maybe_moment(value: Any) -> str:
+    return as_moment(value) if value else ""
 
 
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TypeError("no count")
-    return value
+def _cursor(value: Any) -> str:
+    cursor = as_text(value)
+    if cursor and not is_object_id(cursor):
+        raise ValueError("no object id")
+    return cursor
 
 
 def _maybe(value: Any) -> int | None:
-    return None if value is None else _count(value)
+    return None if value is None else as_count(value)

@@ -39,6 +39,13 @@ _log = logging.getLogger("photo_sync.sync")
 
 _ENDS_THE_RUN = (ConfigurationError, TokenUnavailable, StateError)
 
+ROUNDS = 3
+"""How often a user is tried whose picture another writer keeps changing meanwhile."""
+
+_DISPUTED = Settle(
+    Outcome.FAILED, "another call kept changing this user's picture meanwhile; tried again next run"
+)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -129,7 +136,7 @@ class Sync:
         """Why nothing more should be tried; None while all is well."""
         return self._fatal or self._reading.cause or self._writing.cause
 
-    def process(self, users: Sequence[User], *, again: bool = True) -> list[Result]:
+    def process(self, users: Sequence[User], *, rounds: int = ROUNDS) -> list[Result]:
         """Take users through their turns and save their records.
 
         Users that were not finished, because time or the run ended, are `deferred`; then `fatal`
@@ -137,7 +144,7 @@ class Sync:
 
         Args:
             users: in order of their id.
-            again: users whose record another writer changed meanwhile get a second turn.
+            rounds: so often users whose picture another writer changed meanwhile get a turn.
 
         Raises:
             StateError: the records cannot be read or written.
@@ -148,20 +155,13 @@ class Sync:
                 self._decide(turn)
         self._read_profiles([turn for turn in turns if turn.open and self._needs_profile(turn)])
         self._each(turns, self._prepare, self._reading)
-        self._save(self._withdrawals(turns))
-        self._each(turns, self._write, self._writing)
-        self._judge(turns)
-        disputed = self._save(_changes(turns))
-        results = [_result(turn) for turn in turns]
-        if disputed and again:
-            for user_id in disputed:
-                # Two wrote the same files: whatever is recorded, nobody knows what they hold.
-                records = self._shards[shard_of(user_id)].records
-                records[user_id] = plan.withdrawn(records[user_id], self._policy)
-            redone = self.process([u for u in users if u.id in disputed], again=False)
-            by_id = {result.user.id: result for result in redone}
-            results = [by_id.get(result.user.id, result) for result in results]
-        return results
+        disputed = self._carry_out(turns)
+        results = {turn.user.id: _result(turn) for turn in turns}
+        again = [user for user in users if user.id in disputed]
+        if again and rounds > 1 and not self.fatal:
+            redone = self.process(again, rounds=rounds - 1)
+            results |= {result.user.id: result for result in redone}
+        return list(results.values())
 
     def remove(self, users: Sequence[User]) -> list[Result]:
         """Clear SharePoint for users whose photo is confirmed gone, after one more look.
@@ -173,11 +173,26 @@ class Sync:
             turn.removing = turn.open and turn.seen == NoPhoto()
             if turn.open and not turn.removing:
                 turn.settled = Settle(Outcome.REMOVAL_PENDING, "not certain any more")
-        self._save(self._withdrawals(turns))
+        self._carry_out(turns)
+        return [_result(turn) for turn in turns]
+
+    def _carry_out(self, turns: Sequence[_Turn]) -> set[str]:
+        """All effects, in their order; returns whom another writer disputes.
+
+        Their records claim nothing then, so that a later turn sets right whatever was shown last.
+        """
+        disputed = self._save(self._withdrawals(turns))
+        for turn in turns:
+            if turn.user.id in disputed:
+                # Nothing was written yet, and what was read may be older than what is shown now.
+                turn.settled = _DISPUTED
         self._each(turns, self._write, self._writing)
         self._judge(turns)
-        self._save(_changes(turns))
-        return [_result(turn) for turn in turns]
+        late = self._save(self._changes(turns))
+        for turn in turns:
+            if turn.user.id in late:
+                turn.settled = _DISPUTED
+        return disputed | late
 
     def _start(self, users: Sequence[User]) -> list[_Turn]:
         """Turns of these users, with their records and the versions of their photos."""
@@ -345,6 +360,7 @@ class Sync:
 
     def _clear(self, turn: _Turn) -> None:
         photo = turn.record.photo if turn.record else None
+        turn.begun = True
         if photo:
             self._sharepoint.require(photo.place)
             try:
@@ -416,11 +432,7 @@ class Sync:
             (self._reading if graph else self._writing).failed(error)
         known = isinstance(error, PhotoSyncError)
         detail = str(error) if known else f"internal error: {type(error).__name__}"
-        record = turn.record
-        if turn.begun and turn.place and (record is None or record.photo is None):
-            # Files of his may be there now: they are ours, whatever they hold.
-            record = plan.done(record, turn.user.upn, self._policy, photo=Photo("", "", turn.place))
-            record = replace(record, failing=turn.record.failing if turn.record else None)
+        record = self._begun(turn) if turn.begun else turn.record
         etag = turn.fetch.etag if turn.fetch else ""
         turn.settled = plan.failed(
             record, turn.user.upn, self._policy, detail, error=error, etag=etag
@@ -435,9 +447,30 @@ class Sync:
             elif stopped and isinstance(turn.settled.error, ServiceError):
                 turn.settled = Settle(Outcome.DEFERRED, turn.settled.detail)
 
+    def _changes(self, turns: Iterable[_Turn]) -> dict[str, Record]:
+        """Records to save after the last effect."""
+        changes = {}
+        for turn in turns:
+            record = turn.settled.record if turn.settled else None
+            if record is None and turn.begun:
+                record = self._begun(turn)
+            if record:
+                changes[turn.user.id] = record
+        return changes
 
-def _changes(turns: Iterable[_Turn]) -> dict[str, Record]:
-    return {t.user.id: t.settled.record for t in turns if t.settled and t.settled.record}
+    def _begun(self, turn: _Turn) -> Record | None:
+        """The record of a turn that may have changed something and was not finished."""
+        if turn.place is None or (turn.record and turn.record.photo):
+            return turn.record
+        # Files of his may be there now: they are ours, whatever they hold.
+        record = plan.done(
+            turn.record,
+            turn.user.upn,
+            self._policy,
+            photo=Photo("", "", turn.place),
+            outcome=Outcome.DEFERRED,
+        )
+        return replace(record, failing=turn.record.failing if turn.record else None)
 
 
 def _result(turn: _Turn) -> Result:
