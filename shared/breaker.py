@@ -65,15 +65,21 @@ class Breaker:
             self._succeeded = True
             self._probing = False
 
-    def failed(self, error: Exception | None) -> None:
-        """A user failed; only the service's failures count against it."""
+    def failed(self, error: Exception | None) -> bool:
+        """A user failed; only the service's failures count against it.
+
+        Returns:
+            Whether this user was the probe, whose failure alone stops the run.
+        """
         if not isinstance(error, _SERVICE_FAILURES):
-            return
+            return False
         with self._lock:
             self._results.append(False)
             self._refused += isinstance(error, Refused)
-            if self.cause is None and self._is_enough():
-                self.cause = self._name(error)
+            if self.cause is not None or not self._is_enough():
+                return False
+            self.cause = self._name(error)
+            return self._probing
 
     def _is_enough(self) -> bool:
         failures = self._results.count(False)
