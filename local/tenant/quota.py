@@ -43,12 +43,6 @@ class Window:
                     return max(moment + self._seconds - now, 1.0)
             return self._seconds
 
-    def used(self) -> float:
-        """Units in the window that ends now."""
-        with self._lock:
-            self._forget(self._clock.monotonic())
-            return self._sum
-
     def _forget(self, now: float) -> None:
         while self._spent and self._spent[0][0] <= now - self._seconds:
             self._sum -= self._spent.popleft()[1]
