@@ -5,22 +5,23 @@ are reused and a throttled service is left alone by everybody. What belongs to o
 budget, its guard, its counts) is given to `graph` and `sharepoint`.
 """
 
+import math
 import os
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
-from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
+from azure.storage.blob import ContainerClient
 
 from shared import __version__
+from shared.blobs import Storage
 from shared.checkpoint import Checkpoint
 from shared.clock import Clock
 from shared.graph import Graph
 from shared.identity import Identity
-from shared.settings import SETTINGS, Settings, load
+from shared.settings import Settings, load
 from shared.sharepoint import ReadOnlySharePoint, SharePoint, owns
 from shared.transport import Budget, Service
 
@@ -57,7 +58,7 @@ class App:
             user_agent=agent,
             clock=clock,
         )
-        self.container = _container(settings, self.identity)
+        self._storage = Storage(settings, self.identity, clock)
 
     def graph(self, budget: Budget) -> Graph:
         """Microsoft Graph for one invocation."""
@@ -73,33 +74,28 @@ class App:
             budget=budget,
         )
 
-    def checkpoint(self, *, read_only: bool = False) -> Checkpoint:
-        """The checkpoint; a dry run gets one whose records cannot be changed."""
-        return Checkpoint(self.container, clock=self.clock, read_only=read_only)
+    def checkpoint(self, *, read_only: bool = False, deadline: float = math.inf) -> Checkpoint:
+        """The checkpoint for one invocation.
+
+        Args:
+            read_only: a dry run: records cannot be changed.
+            deadline: monotonic seconds after which storage is not waited for.
+        """
+        container = self._storage.container(deadline)
+        return Checkpoint(container, clock=self.clock, read_only=read_only)
+
+    @property
+    def container(self) -> ContainerClient:
+        """The checkpoint's container, to look into."""
+        return self._storage.container()
 
     def pool(self) -> ThreadPoolExecutor:
         """Threads for one invocation; each has at most one request in flight."""
         return ThreadPoolExecutor(self.settings.max_concurrency, "photo-sync")
 
 
-def _container(settings: Settings, identity: Identity) -> ContainerClient:
-    connection = settings.checkpoint
-    options: dict[str, Any] = {
-        "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=4),
-        "connection_timeout": 10,
-        "read_timeout": 60,
-    }
-    if connection.connection_string:
-        service = BlobServiceClient.from_connection_string(connection.connection_string, **options)
-    else:
-        service = BlobServiceClient(
-            str(connection.account_url), credential=identity.storage_credential(), **options
-        )
-    return service.get_container_client(settings.checkpoint_container)
-
-
 _lock = threading.Lock()
-_open: tuple[Mapping[str, str], App] | None = None
+_open: App | None = None
 
 
 def open_app(environ: Mapping[str, str] = os.environ) -> App:
@@ -109,16 +105,8 @@ def open_app(environ: Mapping[str, str] = os.environ) -> App:
         ConfigurationError: lists every problem of the settings.
     """
     global _open  # noqa: PLW0603 - one per process is the point
-    relevant = {key: value for key, value in environ.items() if _is_relevant(key)}
+    settings = load(environ)
     with _lock:
-        if _open is None or _open[0] != relevant:
-            _open = relevant, App(load(environ), CLOCK)
-        return _open[1]
-
-
-_NAMES = frozenset(setting.name for setting in SETTINGS)
-
-
-def _is_relevant(key: str) -> bool:
-    """Whether a change of this environment variable makes another program."""
-    return key in _NAMES or "STORAGE" in key.upper() or "__" in key
+        if _open is None or _open.settings != settings or _open.clock is not CLOCK:
+            _open = App(settings, CLOCK)
+        return _open

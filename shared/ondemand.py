@@ -9,12 +9,16 @@ from shared.checkpoint import shard_of
 from shared.graph import User, is_object_id
 from shared.plan import Policy
 from shared.records import Record
-from shared.sync import Result, Sync
+from shared.sync import Sync
 from shared.transport import Budget
+from shared.turn import Result
 
 PATIENCE_SECONDS = 45.0
 """How long one call works: callers are promised an answer within a minute, the platform cuts at
 230 seconds."""
+
+SAVING_SECONDS = 10.0
+"""How much longer storage may take to note what was done."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def sync_user(app: App, name: str, *, force: bool = False, dry_run: bool = False
     budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
     graph = app.graph(budget)
     user = graph.user(name)
-    checkpoint = app.checkpoint(read_only=dry_run)
+    checkpoint = app.checkpoint(read_only=dry_run, deadline=budget.deadline + SAVING_SECONDS)
     checkpoint.prepare()
     with app.pool() as pool:
         sync = Sync(
@@ -88,12 +92,9 @@ def known(app: App, name: str) -> Known | None:
         StateError: the checkpoint cannot be read.
         ServiceError: Graph could not be asked who that is.
     """
-    if is_object_id(name):
-        user = User(name.lower(), "")
-    else:
-        budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
-        user = app.graph(budget).user(name)
-    checkpoint = app.checkpoint(read_only=True)
+    budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
+    user = User(name.lower(), "") if is_object_id(name) else app.graph(budget).user(name)
+    checkpoint = app.checkpoint(read_only=True, deadline=budget.deadline)
     checkpoint.prepare()
     record = checkpoint.load(shard_of(user.id)).records.get(user.id)
     return Known(user.id, record) if record else None

@@ -20,7 +20,7 @@ from shared.errors import (
     UserUnknown,
 )
 from shared.outcomes import Outcome
-from shared.sync import Result
+from shared.turn import Result
 
 RETRY_SECONDS = 60
 """What `Retry-After` says when nobody knows better."""

@@ -8,7 +8,7 @@ from typing import Any
 from shared import runs
 from shared.outcomes import QUIET, Outcome
 from shared.records import iso, seconds_of
-from shared.sync import Result
+from shared.turn import Result
 
 SUMMARY_PREFIX = "photo-sync run summary "
 """Starts the message that alerts and the workbook read; the rest is JSON."""
