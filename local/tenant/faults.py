@@ -64,6 +64,7 @@ class Fault:
         operation: as on the tape.
         person: object id; matches requests that name this person in any form, and of a batch
             only his items are spoiled (without it, the item at position `item`).
+        url: text that the request's target contains, percent-encoding undone.
         nth: only the nth request, from 0, of those that match the rest.
         times: how often it fires; None for ever.
         retry_after: seconds; None sends no `Retry-After`.
@@ -81,6 +82,7 @@ class Fault:
     service: str | None = None
     operation: str | None = None
     person: str | None = None
+    url: str | None = None
     nth: int | None = None
     times: int | None = 1
     status: int = 503
@@ -242,6 +244,8 @@ def _matches(
     if fault.service not in (None, entry.service):
         return False
     if fault.operation not in (None, entry.operation):
+        return False
+    if fault.url is not None and fault.url not in unquote(request.target):
         return False
     if fault.person is None:
         return True
