@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -14,7 +15,6 @@ UNAUTHORIZED = 401
 FORBIDDEN = 403
 NOT_FOUND = 404
 TOO_MANY = 429
-BUSY = 503
 
 _MESSAGE_LENGTH = 200
 
@@ -123,15 +123,15 @@ def error_of(data: object) -> tuple[str, str]:
 
 
 def printable(value: object, length: int = _MESSAGE_LENGTH) -> str:
-    """One line of at most `length` characters, for logs and reports; None gives ""."""
-    text = "" if value is None else str(value)[:2000]
+    """One line of at most `length` characters, for logs and reports; "" for no scalar."""
+    text = str(value)[:2000] if isinstance(value, str | int | float) else ""
     flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return flat if len(flat) <= length else flat[: length - 1] + "…"
 
 
 def number(value: object) -> float | None:
     """A plain non-negative decimal number of a header; None for anything else."""
-    text = str(value).strip() if value is not None else ""
+    text = str(value).strip() if isinstance(value, str | int | float) else ""
     return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text) else None
 
 
@@ -146,6 +146,7 @@ def retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
     if seconds is not None or not value:
         return seconds
     try:
-        return max(0.0, parsedate_to_datetime(str(value)).timestamp() - clock.time())
+        moment = parsedate_to_datetime(value)
+        return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - clock.time())
     except (ValueError, OverflowError):
         return None

@@ -5,29 +5,38 @@ capabilities", "JSON batching", "Get profilePhoto") and from what administrators
 is silent; docs/architecture.md lists what is uncertain.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 from urllib.parse import quote, urlencode
 
-from shared.answers import NOT_FOUND, TOO_MANY, Answer, error_of, retry_after
+from shared import versions
+from shared.answers import NOT_FOUND, TOO_MANY, Answer, retry_after
 from shared.errors import (
     ConfigurationError,
     Evidence,
     InvalidPhoto,
     NotFound,
     PermissionMissing,
-    PhotoSyncError,
     Refused,
     Rejected,
-    Unavailable,
     UserUnknown,
 )
-from shared.transport import ATTEMPTS, RETRIED, Budget, Call, Service, backoff
+from shared.transport import ATTEMPTS, THROTTLES, Budget, Service, backoff
+from shared.versions import BATCH_SIZE, NoPhoto, Seen, Unknown, Version
+from shared.wire import Call
 
-BATCH_SIZE = 20
-"""Most items of a JSON batch."""
+__all__ = [
+    "BATCH_SIZE",
+    "Graph",
+    "NoPhoto",
+    "Page",
+    "Seen",
+    "Unknown",
+    "User",
+    "Version",
+    "is_object_id",
+]
 
 PAGE_SIZE = 999
 """Most users of a page."""
@@ -42,8 +51,8 @@ LISTING_RESTARTS = 5
 """How often an expired page token may start the listing again."""
 
 _GRAPH = "Microsoft Graph"
-_USER_GONE = "Request_ResourceNotFound"
-_UNCERTAIN = frozenset({"MailboxNotEnabledForRESTAPI", "AuthenticationError"})
+_MISUNDERSTOOD = frozenset({400, 404, 414})
+"""Answers to the first page that are about the filter or the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,39 +66,6 @@ class User:
 
     id: str
     upn: str
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """Exchange has a photo.
-
-    Attributes:
-        etag: `@odata.mediaEtag` as it came, quotes included; compared for equality only. Empty
-            when Graph gave none: then nothing but the bytes can tell a change.
-    """
-
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class NoPhoto:
-    """Exchange has no photo.
-
-    Attributes:
-        certain: False when the answer only says that the mailbox cannot be reached through Graph.
-    """
-
-    certain: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """Graph did not say. Never to be read as "no photo"."""
-
-    error: PhotoSyncError
-
-
-type Seen = Version | NoPhoto | Unknown
 
 
 @dataclass(frozen=True)
@@ -177,44 +153,36 @@ class Graph:
     def versions(self, ids: Sequence[str]) -> dict[str, Seen]:
         """The version of each user's photo; one batch of at most `BATCH_SIZE`.
 
-        Every id has an entry before the first request, so a missing answer cannot be forgotten.
-        Throttled and failed items are asked again, without those that were answered.
+        Throttled, failed and missing items are asked again, without those that were answered; in
+        the end every id has an entry, so a missing answer cannot be forgotten.
 
         Raises:
             PermissionMissing: Graph refuses the whole batch.
             Throttled, OutOfTime: no time to hear all.
             ServiceError: the batch as a whole failed.
         """
-        seen: dict[str, Seen] = {
-            i: Unknown(Unavailable(self._item_evidence(i, "no answer"))) for i in ids
-        }
+        seen: dict[str, Seen] = {}
         pending = list(ids)
         failures = throttles = 0
         while True:
             answer = self._batch(pending)
-            items = _items(answer, len(pending))
-            throttled: list[float | None] = []
-            again = []
-            for index, user_id in enumerate(pending):
-                status, headers, body = items.get(str(index), (0, {}, None))
-                if status == TOO_MANY:
-                    throttled.append(retry_after(headers, self._service.clock))
-                    again.append(user_id)
-                    continue
-                seen[user_id] = self._seen(user_id, status, body)
-                if status in RETRIED or not status:
-                    again.append(user_id)
-            if not again:
+            again: dict[str, versions.Item] = {}
+            for user_id, item in zip(pending, versions.items(answer, len(pending)), strict=True):
+                seen[user_id] = versions.read(item, self._photo_evidence(user_id))
+                if item.status in versions.PASSING:
+                    again[user_id] = item
+            throttled = any(item.status == TOO_MANY for item in again.values())
+            failures += not throttled
+            # While some get through, the service is only slow; nobody getting through is counted.
+            throttles = throttles * (len(again) == len(pending)) + throttled
+            if not again or failures >= ATTEMPTS or throttles >= THROTTLES:
                 return seen
-            pending = again
-            if throttled:
-                throttles += 1
-                asked = max((wait for wait in throttled if wait is not None), default=None)
-                self._service.hold(self._budget, answer, asked, throttles)
+            pending = list(again)
+            asked = [retry_after(item.headers, self._service.clock) for item in again.values()]
+            wait = max((seconds for seconds in asked if seconds is not None), default=None)
+            if throttled or wait is not None:
+                self._service.hold(self._budget, answer, wait, max(throttles, failures))
             else:
-                failures += 1
-                if failures >= ATTEMPTS:
-                    return seen
                 self._service.wait(self._budget, answer, backoff(failures))
 
     def photo(self, user_id: str) -> bytes | None:
@@ -238,6 +206,7 @@ class Graph:
 
     def _pages(self, first: str, role: str, setting: str) -> Iterator[Page]:
         restarts = 0
+        followed = {first}
         url: str | None = first
         while url:
             try:
@@ -248,14 +217,15 @@ class Graph:
             except Refused as refused:
                 raise PermissionMissing(_GRAPH, role, refused.evidence) from None
             except (Rejected, NotFound) as error:
-                expired = "ExpiredPageToken" in error.evidence.code
-                if expired and url != first and restarts < LISTING_RESTARTS:
-                    restarts += 1
-                    url = first
-                    continue
-                if url != first:
+                if url == first and error.evidence.status in _MISUNDERSTOOD:
+                    raise ConfigurationError([f"{setting}: Graph refuses it: {error}"]) from None
+                expired = "expiredpagetoken" in error.evidence.code.lower()
+                if url == first or not expired or restarts >= LISTING_RESTARTS:
                     raise
-                raise ConfigurationError([f"{setting}: Graph refuses it: {error}"]) from None
+                restarts += 1
+                followed = {first}
+                url = first
+                continue
             body = answer.value
             if not isinstance(body, dict) or not isinstance(body.get("value"), list):
                 raise answer.malformed("no list of users")
@@ -266,10 +236,11 @@ class Graph:
                 count if isinstance(count, int) else None,
                 len(body["value"]) - len(users),
             )
-            link = body.get("@odata.nextLink")
-            if link is not None and (link == url or not self._is_ours(link)):
-                raise answer.malformed("nextLink leads nowhere")
-            url = link
+            url = body.get("@odata.nextLink")
+            if url is not None:
+                if not self._is_ours(url) or url in followed:
+                    raise answer.malformed("nextLink leads nowhere")
+                followed.add(url)
 
     def _is_ours(self, link: object) -> bool:
         try:
@@ -278,12 +249,8 @@ class Graph:
             return False
 
     def _batch(self, ids: Sequence[str]) -> Answer:
-        requests = [
-            {"id": str(index), "method": "GET", "url": f"/users/{_segment(user_id)}/photo"}
-            for index, user_id in enumerate(ids)
-        ]
         headers = {"Content-Type": "application/json", "x-ms-throttle-priority": "low"}
-        body = json.dumps({"requests": requests}).encode()
+        body = versions.batch(ids)
         # 424 with answers in it: older documentation says so when an item was throttled.
         call = Call("POST", f"{self._root}/$batch", headers=headers, body=body, accept={424})
         try:
@@ -292,67 +259,16 @@ class Graph:
             raise PermissionMissing(_GRAPH, "User.Read.All", refused.evidence) from None
         return answer if answer.ok else answer.parsed()
 
-    def _seen(self, user_id: str, status: int, body: Any) -> Seen:
-        if status == 200:  # noqa: PLR2004
-            return self._version(user_id, body)
-        code, message = error_of(body)
-        evidence = replace(
-            self._item_evidence(user_id, message or "no answer"), status=status, code=code
-        )
-        if status == NOT_FOUND and code == _USER_GONE:
-            return Unknown(UserUnknown("the directory no longer has this user"))
-        # The code for "no photo" changed four times in six years; the status did not.
-        if status == NOT_FOUND or code in _UNCERTAIN:
-            return NoPhoto(certain=code not in _UNCERTAIN)
-        if status in {401, 403}:
-            return Unknown(Refused(evidence))
-        return Unknown(Unavailable(evidence) if status in RETRIED | {0} else Rejected(evidence))
-
-    def _version(self, user_id: str, body: Any) -> Seen:
-        if not isinstance(body, dict):
-            return Unknown(Rejected(self._item_evidence(user_id, "photo without description")))
-        etag = body.get("@odata.mediaEtag")
-        # Documented form of "no photo" beside 404: a 1x1 GIF with an empty etag.
-        placeholder = body.get("width") == 1 and body.get("height") == 1
-        if not etag and (placeholder or str(body.get("id")).lower() == "1x1"):
-            return NoPhoto()
-        return Version(etag if isinstance(etag, str) else "")
-
-    def _item_evidence(self, user_id: str, message: str) -> Evidence:
-        url = f"{self._root}/users/{user_id}/photo"
-        return Evidence(self._service.name, "GET", url, message=message)
-
-
-type _Item = tuple[int, Mapping[str, str], Any]
-
-
-def _items(answer: Answer, asked: int) -> dict[str, _Item]:
-    """The batch's answers by id; an id nobody asked for, or a shape nobody knows, is left out.
-
-    Raises:
-        MalformedAnswer: it is no batch answer at all.
-    """
-    body = answer.value
-    responses = body.get("responses") if isinstance(body, dict) else None
-    if not isinstance(responses, list):
-        raise answer.malformed("no batch answer")
-    known = {str(index) for index in range(asked)}
-    items: dict[str, _Item] = {}
-    for response in responses:
-        if not isinstance(response, dict) or response.get("id") not in known:
-            continue
-        status, headers = response.get("status"), response.get("headers")
-        if isinstance(status, int):
-            headers = headers if isinstance(headers, dict) else {}
-            items[response["id"]] = status, headers, response.get("body")
-    return items
+    def _photo_evidence(self, user_id: str) -> Evidence:
+        return self._service.evidence("GET", f"{self._root}/users/{user_id}/photo")
 
 
 def _user(entry: Any) -> User | None:
     if not isinstance(entry, dict):
         return None
     user_id, upn = entry.get("id"), entry.get("userPrincipalName")
-    if not isinstance(upn, str) or not upn or not is_object_id(user_id):
+    # Half a surrogate pair and control characters cannot be sent on, in a URL or as XML.
+    if not isinstance(upn, str) or not upn or not upn.isprintable() or not is_object_id(user_id):
         return None
     return User(user_id.lower(), upn)
 

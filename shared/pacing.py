@@ -79,12 +79,12 @@ class Pace:
             if now >= self._resume_at:
                 self._limit = max(1, self._limit // 2)
             self._successes = 0
-            self._resume_at = max(self._resume_at, now + seconds)
+            self._hold(now + seconds)
 
     def pause(self, seconds: float) -> None:
         """Hold everybody for `seconds`, before the service has to say 429."""
         with self._free:
-            self._resume_at = max(self._resume_at, self._clock.monotonic() + seconds)
+            self._hold(self._clock.monotonic() + seconds)
 
     def succeeded(self) -> None:
         """A request went through; enough of them raise the concurrency by one."""
@@ -96,6 +96,12 @@ class Pace:
                 self._successes = 0
                 self._limit += 1
                 self._free.notify()
+
+    def _hold(self, until: float) -> None:
+        self._resume_at = max(self._resume_at, until)
+        # Whoever waits for a place must look again: the pause may outlast his deadline, and a
+        # single wake-up that ends in `PauseTooLong` would leave the others asleep for ever.
+        self._free.notify_all()
 
     def _enter(self, deadline: float) -> None:
         while True:

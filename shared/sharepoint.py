@@ -28,7 +28,8 @@ from shared.errors import (
 from shared.graph import User
 from shared.places import DEFAULT_FOLDER, LIBRARY, SIZES, Place, admin_of, is_trusted_host
 from shared.profiles import Profile
-from shared.transport import Budget, Call, Service
+from shared.transport import Budget, Service
+from shared.wire import Call
 
 if TYPE_CHECKING:
     from shared.thumbnails import Thumbnails

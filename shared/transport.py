@@ -1,39 +1,38 @@
-"""The only place that sends to Graph and SharePoint.
+"""How Graph and SharePoint are asked: the only way to send to them.
 
 One `Service` for each of the two: its session, its pace, its retries. What is retried, and how
 long, is decided here and nowhere else:
 
-* 429, and 503 with `Retry-After`, pause the whole service for as long as it asks. Being throttled
-  (429) is no failure, so it repeats until the budget's deadline.
-* Other 5xx, time-outs, broken connections and cut JSON are tried `ATTEMPTS` times with growing
-  pauses. All our writes may be repeated without harm, so they are retried like reads.
+* 429, and any answer with `Retry-After` that may pass, pause the whole service for as long as it
+  asks. Throttled requests are sent `THROTTLES` times.
+* 5xx, time-outs, broken connections and cut JSON are tried `ATTEMPTS` times with growing pauses.
+  All our writes may be repeated without harm, so they are retried like reads.
 * 401 asks once for a fresh token.
 * Redirects are refused: a bearer token must not follow them.
 """
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
-
-from shared.answers import BUSY, TOO_MANY, UNAUTHORIZED, Answer, evidence_of, number, retry_after
+from shared.answers import TOO_MANY, UNAUTHORIZED, Answer, number, retry_after
 from shared.clock import Clock
 from shared.errors import Evidence, MalformedAnswer, OutOfTime, Throttled, Unavailable
 from shared.pacing import Pace, PauseTooLong
+from shared.wire import Call, Wire
 
 ATTEMPTS = 4
 """How often a request is sent that fails for the service's reasons."""
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 60.0
+THROTTLES = 8
+"""How often a request is sent that is throttled each time, although every wait was kept: minutes.
+Beyond that it fails, so that one mailbox that is always throttled cannot hold up everybody."""
+
 LONGEST_BACKOFF_SECONDS = 60.0
-ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 
 RETRIED = frozenset({408, 500, 502, 503, 504, 509})
 """Statuses that may pass by themselves. Source: Microsoft Graph docs, "Error responses"."""
@@ -100,42 +99,6 @@ class Budget:
     meter: Meter = field(default_factory=Meter)
 
 
-@dataclass(frozen=True)
-class Call:
-    """One request, complete but for the token.
-
-    Attributes:
-        method: HTTP method.
-        url: absolute, completely encoded.
-        headers: beside User-Agent and Authorization.
-        body: sent as it is.
-        write: it changes something: the guard is asked before every attempt.
-        accept: statuses beside 2xx that are returned instead of raised.
-        want_json: a 2xx whose body is no JSON counts as a failed attempt.
-        limit: most bytes read of the body; more gives an `oversize` answer.
-    """
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    write: bool = False
-    accept: Collection[int] = ()
-    want_json: bool = True
-    limit: int = ANSWER_LIMIT_BYTES
-
-
-class _Bearer(requests.auth.AuthBase):
-    """Sets the token; as `auth`, so that no .netrc entry can take its place."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
 class Service:
     """One service: session, tokens, pace, retries. Shared by all threads of the process.
 
@@ -163,11 +126,7 @@ class Service:
         self.clock = clock
         self._origins = origins
         self._tokens = tokens
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = user_agent
-        adapter = HTTPAdapter(pool_connections=8, pool_maxsize=concurrency)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._wire = Wire(connections=concurrency, user_agent=user_agent, clock=clock)
 
     def send(self, budget: Budget, call: Call) -> Answer:
         """Send until there is an answer worth having.
@@ -184,42 +143,39 @@ class Service:
         fresh_token = False
         while True:
             answer = self._attempt(budget, call, origin)
-            wait: float | None = None
             if answer.status == UNAUTHORIZED and not fresh_token:
                 fresh_token = True
                 self._tokens.forget(origin)
                 continue
-            if answer.status in {TOO_MANY, BUSY}:
-                wait = retry_after(answer.headers, self.clock)
-            if answer.status == TOO_MANY or wait is not None:
+            asked = retry_after(answer.headers, self.clock)
+            if answer.status == TOO_MANY:
                 throttles += 1
-                self.hold(budget, answer, wait, throttles)
-                if answer.status == TOO_MANY:
-                    continue
-                wait = 0.0
-            elif answer.status and answer.status not in RETRIED:
-                try:
-                    answer = answer.judged(call.accept)
-                    parse = call.want_json and answer.ok
-                    return answer.parsed() if parse else answer
-                except MalformedAnswer:
-                    if attempts + 1 >= ATTEMPTS:
-                        raise
+                self.hold(budget, answer, asked, throttles)
+                if throttles >= THROTTLES:
+                    raise Unavailable(answer.evidence)
+                continue
             attempts += 1
-            if attempts >= ATTEMPTS:
-                raise Unavailable(answer.evidence)
-            self.wait(budget, answer, backoff(attempts) if wait is None else wait)
+            try:
+                return _judged(answer, call)
+            except (Unavailable, MalformedAnswer):
+                if asked is not None:
+                    self.hold(budget, answer, asked, attempts)
+                if attempts >= ATTEMPTS:
+                    raise
+            if asked is None:
+                self.wait(budget, answer, backoff(attempts))
 
     def pin(self, url: str) -> str:
         """The origin of `url`, when it belongs to this service.
 
         Raises:
-            ValueError: it does not, or it carries credentials.
+            ValueError: it does not, it carries credentials, or it is no completely encoded URL.
         """
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}".lower()
-        if "@" in parts.netloc or not self._origins(origin):
-            raise ValueError(f"{self.name}: refusing to send a token to {origin}")
+        encoded = url.isascii() and url.isprintable()
+        if not encoded or "@" in parts.netloc or not self._origins(origin):
+            raise ValueError(f"{self.name}: refusing to send a token to {origin!r}")
         return origin
 
     def evidence(self, method: str, url: str) -> Evidence:
@@ -261,16 +217,17 @@ class Service:
     def _attempt(self, budget: Budget, call: Call, origin: str) -> Answer:
         """Send once; a status of 0 means that no answer came."""
         asked = self.evidence(call.method, call.url)
-        token = self._tokens.token(origin)
         try:
             with self.pace.turn(budget.deadline):
+                # Only now: a pause may outlast a token.
+                token = self._tokens.token(origin)
                 left = budget.deadline - self.clock.monotonic()
                 if left <= 0:
                     raise OutOfTime(f"no time left for {call.method} {asked.url}")
                 if call.write:
                     budget.guard()
                 budget.meter.add(self.name, requests=1, sent=len(call.body or b""))
-                answer = self._exchange(call, asked, token, left)
+                answer = self._wire.exchange(call, asked, token, budget.deadline)
         except PauseTooLong as pause:
             raise Throttled(replace(asked, status=TOO_MANY), pause.seconds) from None
         budget.meter.add(self.name, received=len(answer.body))
@@ -278,28 +235,6 @@ class Service:
             self.pace.succeeded()
             self._heed_rate_limit(answer)
         return answer
-
-    def _exchange(self, call: Call, asked: Evidence, token: str, left: float) -> Answer:
-        try:
-            with self._session.request(
-                call.method,
-                call.url,
-                headers=dict(call.headers),
-                data=call.body,
-                auth=_Bearer(token),
-                timeout=(min(CONNECT_SECONDS, left), min(READ_SECONDS, left)),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                data = b"".join(_read(response, call.limit))
-                status, headers = response.status_code, response.headers
-        except requests.RequestException as error:
-            # The library's text may quote the URL with its query, so only the kind is kept.
-            return Answer(0, {}, b"", replace(asked, message=type(error).__name__))
-        if len(data) > call.limit:
-            evidence = replace(asked, status=status, message="answer too large")
-            return Answer(status, headers, b"", evidence, oversize=True)
-        return Answer(status, headers, data, evidence_of(asked, status, headers, data))
 
     def _heed_rate_limit(self, answer: Answer) -> None:
         """Pause before SharePoint has to refuse: it announces what is left from 80 % on.
@@ -313,13 +248,11 @@ class Service:
             self.pace.pause(reset)
 
 
-def _read(response: requests.Response, limit: int) -> Iterator[bytes]:
-    size = 0
-    for chunk in response.iter_content(65536):
-        size += len(chunk)
-        yield chunk
-        if size > limit:
-            return
+def _judged(answer: Answer, call: Call) -> Answer:
+    if not answer.status or answer.status in RETRIED:
+        raise Unavailable(answer.evidence)
+    answer = answer.judged(call.accept)
+    return answer.parsed() if call.want_json and answer.ok else answer
 
 
 def backoff(attempt: int) -> float:
