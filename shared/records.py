@@ -113,12 +113,14 @@ def merge(base: Record | None, ours: Record, theirs: Record | None) -> tuple[Rec
     """
     if theirs is None or theirs == base:
         return ours, False
-    newest = ours if ours.checked_at >= theirs.checked_at else theirs
-    held = _claim(ours)
-    touched = held != _claim(base) or (ours.photo is not None and not ours.photo.sha256)
-    if not touched and _claim(theirs) != held:
+    held, before, now = _claim(ours), _claim(base), _claim(theirs)
+    touched = held != before or (ours.photo is not None and not ours.photo.sha256)
+    if touched and now == before:
+        return ours, False
+    if not touched and now != before:
         return theirs, False
-    if not touched or _claim(theirs) == held:
+    newest = ours if ours.checked_at >= theirs.checked_at else theirs
+    if held == now:
         return newest, False
     known = newest if newest.photo else ours if ours.photo else theirs
     return replace(known, photo=known.photo and known.photo.withdrawn()), True
@@ -136,8 +138,7 @@ def iso(seconds: float) -> str:
     Args:
         seconds: since the epoch.
     """
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _spelled(datetime.fromtimestamp(seconds, UTC))
 
 
 def seconds_of(text: str) -> float:
@@ -146,10 +147,19 @@ def seconds_of(text: str) -> float:
     Raises:
         ValueError: it is none.
     """
+    return _moment(text).timestamp()
+
+
+def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"no time zone: {text}")
-    return moment.timestamp()
+    return moment
+
+
+def _spelled(moment: datetime) -> str:
+    utc = moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def dump_shard(records: Mapping[str, Record]) -> bytes:
@@ -292,7 +302,7 @@ def as_moment(value: Any) -> str:
     Raises:
         TypeError, ValueError, OverflowError: it is none.
     """
-    return iso(seconds_of(as_text(value)))
+    return _spelled(_moment(as_text(value)))
 
 
 def _date(value: Any) -> str:
