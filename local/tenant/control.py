@@ -4,6 +4,7 @@ Served on the identity origin below `/control/`, on loopback only, and never rec
 """
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from local.tenant.people import Person
@@ -19,7 +20,7 @@ class Control:
     def __init__(self, tenant: "Tenant") -> None:
         self._tenant = tenant
 
-    def handle(self, request: Request) -> Response:
+    def handle(self, request: Request) -> Response:  # noqa: C901 - one flat table of addresses
         """Answer one request."""
         parts = [decode(part) for part in request.path().split("/")[2:]]
         match request.method, parts:
@@ -43,6 +44,8 @@ class Control:
             case "POST", ["tape", "clear"]:
                 self._tenant.tape.clear()
                 return Response(204)
+            case "GET", ["cpu"]:
+                return json_response(200, {"seconds": time.process_time()})
             case "POST", ["quit"]:
                 self._tenant.quit.set()
                 return Response(204)
