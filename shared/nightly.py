@@ -5,23 +5,26 @@ import math
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from itertools import batched, takewhile
+from itertools import takewhile
 
-from shared import __version__, plan, report, runs, scope
+from shared import __version__, report, runs, scope
 from shared.app import App
 from shared.breaker import reading_breaker, writing_breaker
 from shared.checkpoint import Checkpoint
 from shared.errors import LeaseLost, OutOfTime, PhotoSyncError, RunStopped, Throttled
-from shared.graph import BATCH_SIZE, Graph, User
+from shared.graph import Graph, User
 from shared.lease import Lease
 from shared.outcomes import Outcome
 from shared.plan import Policy
 from shared.records import iso
+from shared.removals import Removals
 from shared.runs import Run
 from shared.scope import Scope
 from shared.settings import Settings
-from shared.sync import Result, Sync
+from shared.sync import Sync
 from shared.transport import Budget, Meter
+from shared.turn import Result
+from shared.versions import BATCH_SIZE
 
 LARGEST_SLICE = 400
 """Users between two saves of the cursor: what a crash can cost, at most."""
@@ -33,7 +36,6 @@ _RESERVE_SECONDS = 20.0
 """Kept of the time budget for saving."""
 
 _REVERIFY_AT_LEAST = 100
-_SHARDS = tuple(f"{number:02x}" for number in range(256))
 
 
 def fire(app: App) -> Run | None:
@@ -127,7 +129,9 @@ class _Firing:
         self._app = app
         self._pool = pool
         self._probing = probing
-        self._candidates: dict[str, User] = {}
+        self._removals = Removals(
+            run=run, checkpoint=checkpoint, settings=settings, clock=app.clock
+        )
 
     def go(self) -> None:
         """Work until the end, the deadline or a reason to stop; save and report in any case."""
@@ -172,7 +176,7 @@ class _Firing:
             finished = self._finished(results)
             if finished < len(results):
                 raise OutOfTime(results[finished].detail or "the time budget is spent")
-        self._remove(sync)
+        self._removals.carry_out(sync, save=self._save, check=self._check_time)
 
     def _make_sync(self, reverify_quota: int) -> Sync:
         settings = self._settings
@@ -225,79 +229,11 @@ class _Firing:
         finished = results[: self._finished(results)]
         for result in finished:
             run.count(result.outcome)
-            record = result.record
-            if (
-                result.outcome is Outcome.REMOVAL_PENDING
-                and record
-                and plan.is_confirmed(record, run.id, self._settings.removal_confirmations)
-            ):
-                run.removal_candidates += 1
-                self._candidates[result.user.id] = result.user
+        self._removals.note(finished)
         self._checkpoint.append_lines(run, report.lines(finished, self._clock.time()))
         if finished:
             run.cursor = finished[-1].user.id
         self._save()
-
-    def _remove(self, sync: Sync) -> None:
-        """Carry out the confirmed removals: all of them, or none."""
-        run = self._run
-        if run.source_fault:
-            run.removals_held_back = run.counts.get(Outcome.REMOVAL_PENDING.value, 0)
-            run.removal_note = f"nothing is removed: {run.source_fault}"
-            return
-        if not run.removal_candidates:
-            return
-        written = self._find_candidates()
-        run.removal_limit = self._settings.removal_limit.of(written)
-        users = [self._candidates[user_id] for user_id in sorted(self._candidates)]
-        run.removal_note = self._why_hold_back(len(users))
-        run.removals_held_back = len(users) if run.removal_note else 0
-        if run.removal_note:
-            held = [Result(u, Outcome.REMOVAL_PENDING, run.removal_note, None) for u in users]
-            self._checkpoint.append_lines(run, report.lines(held, self._clock.time()))
-            return
-        for some in batched(users, LARGEST_SLICE, strict=False):
-            self._check_time()
-            results = sync.remove(some)
-            done = [r for r in results if r.outcome is not Outcome.DEFERRED]
-            for result in done:
-                run.count(Outcome.REMOVAL_PENDING, -1)
-                run.count(result.outcome)
-            self._checkpoint.append_lines(run, report.lines(done, self._clock.time()))
-            self._save()
-            if sync.fatal:
-                raise sync.fatal
-            if len(done) < len(results):
-                raise OutOfTime("the time budget is spent")
-
-    def _why_hold_back(self, candidates: int) -> str:
-        limit = self._run.removal_limit or 0
-        if self._run.previous_listed is None:
-            return "held back: there is no earlier run to compare the list of users with"
-        if candidates > limit:
-            return (
-                f"held back: {candidates} photos to remove are more than REMOVAL_LIMIT allows "
-                f"({limit}); if they are meant to go, raise REMOVAL_LIMIT for one run"
-            )
-        return ""
-
-    def _find_candidates(self) -> int:
-        """Add those of earlier firings; returns how many photos of ours there are in all.
-
-        Removals that an earlier firing carried out, and died before counting, are counted now.
-        """
-        written = removed = 0
-        confirmations = self._settings.removal_confirmations
-        for name in _SHARDS:
-            for user_id, record in self._checkpoint.load(name).records.items():
-                written += record.photo is not None
-                removed += record.outcome is Outcome.REMOVED and record.run == self._run.id
-                if plan.is_confirmed(record, self._run.id, confirmations):
-                    self._candidates[user_id] = User(user_id, record.upn)
-        uncounted = removed - self._run.counts.get(Outcome.REMOVED.value, 0)
-        self._run.count(Outcome.REMOVED, uncounted)
-        self._run.count(Outcome.REMOVAL_PENDING, -uncounted)
-        return written
 
     def _save(self) -> None:
         self._take_counts()

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from shared.errors import InvalidPhoto
-from shared.graph import NoPhoto, Seen, Unknown, Version
 from shared.outcomes import Outcome
 from shared.records import Failing, Missing, Photo, Record, iso, seconds_of
+from shared.versions import NoPhoto, Seen, Unknown, Version
 
 LONGEST_RETRY_DAYS = 28
 
@@ -79,7 +79,7 @@ class Fetch:
 
     Attributes:
         etag: the version that was seen.
-        verify: as far as is known the photo is the recorded one; it is time to look.
+        verify: it is time to look whether SharePoint still shows it, if it is the recorded one.
     """
 
     etag: str
@@ -113,6 +113,8 @@ type OnBytes = Settle | Write | Adopt | Check
 def on_version(seen: Seen, record: Record | None, upn: str, policy: Policy) -> OnVersion:
     """First decision, from the photo's version."""
     if isinstance(seen, Unknown):
+        if record and _must_wait(record, policy):
+            return _waiting(record)
         return failed(record, upn, policy, str(seen.error), error=seen.error)
     if isinstance(seen, NoPhoto):
         return _on_no_photo(seen, record, upn, policy)
@@ -120,10 +122,10 @@ def on_version(seen: Seen, record: Record | None, upn: str, policy: Policy) -> O
         return Fetch(seen.etag)
     if record.photo and seen.etag and seen.etag == record.photo.etag:
         return _on_same_version(seen, record, upn, policy)
-    if record.failing and not policy.on_demand and _must_wait(record.failing, seen, policy):
-        detail = f"{record.detail} (next attempt on {record.failing.retry_on})"
-        return Settle(record.outcome, detail)
-    return Fetch(seen.etag)
+    replaced = bool(seen.etag and record.failing and seen.etag != record.failing.etag)
+    if not replaced and _must_wait(record, policy):
+        return _waiting(record)
+    return Fetch(seen.etag, verify=_is_due(record, policy))
 
 
 def on_bytes(digest: str, fetch: Fetch, record: Record | None, policy: Policy) -> OnBytes:
@@ -136,11 +138,11 @@ def on_bytes(digest: str, fetch: Fetch, record: Record | None, policy: Policy) -
         return Write()
     if fetch.verify:
         return Check()
-    if not fetch.etag:
-        return Settle(Outcome.UNCHANGED)
-    return Settle(
-        Outcome.UNCHANGED, record=done(record, record.upn, policy, photo=_etag(record, fetch.etag))
-    )
+    outcome = _written_in_this_run(record, policy) or Outcome.UNCHANGED
+    if not fetch.etag and not record.failing and not record.missing:
+        return Settle(outcome)
+    photo = replace(record.photo, etag=fetch.etag)
+    return Settle(outcome, record=done(record, record.upn, policy, photo=photo, outcome=outcome))
 
 
 def failed(
@@ -164,7 +166,8 @@ def failed(
     """
     outcome = Outcome.INVALID_PHOTO if isinstance(error, InvalidPhoto) else Outcome.FAILED
     before = record.failing if record else None
-    if record and before and record.run == policy.run and not policy.on_demand:
+    if record and before and (record.run == policy.run or policy.on_demand):
+        # Neither a resumed run nor an operator who keeps trying postpones the next attempt.
         count, retry_on = before.count, before.retry_on
     else:
         count = (before.count if before else 0) + 1
@@ -222,20 +225,29 @@ def withdrawn(record: Record, policy: Policy) -> Record:
 def is_confirmed(record: Record, run: str, confirmations: int) -> bool:
     """Whether this run found the user's photo gone for as many runs as removal needs."""
     missing = record.missing
-    return bool(record.photo and missing and missing.run == run and missing.runs >= confirmations)
+    return (
+        record.photo is not None
+        and record.outcome is Outcome.REMOVAL_PENDING
+        and missing is not None
+        and missing.run == run
+        and missing.runs >= confirmations
+    )
 
 
 def _on_same_version(seen: Version, record: Record, upn: str, policy: Policy) -> OnVersion:
-    if record.failing or record.missing:
+    failing = record.failing
+    looked = failing is not None and failing.etag == seen.etag
+    if looked and _must_wait(record, policy):
+        return _waiting(record)
+    if record.missing or (failing and not looked):
         # Whatever went wrong meanwhile never touched SharePoint: the claim still stands.
         return Settle(Outcome.UNCHANGED, record=done(record, upn, policy, photo=record.photo))
-    age = policy.now - seconds_of(record.verified_at)
-    if policy.reverify_days and age >= policy.reverify_days * _DAY_SECONDS:
+    if _is_due(record, policy):
         return Fetch(seen.etag, verify=True)
-    if record.run == policy.run and not policy.on_demand:
-        # Done earlier in this very run, before it was interrupted: it counts as what it was.
-        return Settle(record.outcome, record.detail)
-    return Settle(Outcome.UNCHANGED)
+    if failing:
+        return Settle(Outcome.UNCHANGED, record=done(record, upn, policy, photo=record.photo))
+    # Done earlier in this very run, before it was interrupted: it counts as what it was.
+    return Settle(_written_in_this_run(record, policy) or Outcome.UNCHANGED)
 
 
 def _on_no_photo(seen: NoPhoto, record: Record | None, upn: str, policy: Policy) -> Settle | Remove:
@@ -245,6 +257,8 @@ def _on_no_photo(seen: NoPhoto, record: Record | None, upn: str, policy: Policy)
             healed = done(record, upn, policy, photo=None, outcome=Outcome.NO_PHOTO)
         return Settle(Outcome.NO_PHOTO, record=healed)
     if not seen.certain:
+        if _must_wait(record, policy):
+            return _waiting(record)
         return failed(record, upn, policy, "the mailbox cannot be reached through Graph")
     if not policy.remove:
         return Settle(Outcome.REMOVAL_PENDING, "gone from Exchange; REMOVE_PHOTOS is false")
@@ -252,11 +266,15 @@ def _on_no_photo(seen: NoPhoto, record: Record | None, upn: str, policy: Policy)
         return Remove()
     if not policy.trust_missing:
         return Settle(Outcome.REMOVAL_PENDING, "gone from Exchange; not counted in this run")
-    return _count_missing(record, upn, policy)
+    return _count_missing(record, record.photo, upn, policy)
 
 
-def _count_missing(record: Record, upn: str, policy: Policy) -> Settle | Remove:
+def _count_missing(record: Record, photo: Photo, upn: str, policy: Policy) -> Settle | Remove:
     before = record.missing
+    # Only a removal that was begun and failed is a failure that lasts while there is no photo.
+    failing = record.failing if before and not photo.sha256 else None
+    if failing and _must_wait(record, policy):
+        return _waiting(record)
     if before and before.run == policy.run:
         runs = before.runs
     else:
@@ -272,15 +290,31 @@ def _count_missing(record: Record, upn: str, policy: Policy) -> Settle | Remove:
         checked_at=iso(policy.now),
         run=policy.run,
         missing=Missing(runs, policy.run),
-        failing=None,
+        failing=failing,
     )
     return Settle(Outcome.REMOVAL_PENDING, detail, noted if noted.missing != before else None)
 
 
-def _must_wait(failing: Failing, seen: Version, policy: Policy) -> bool:
-    replaced = bool(failing.etag and seen.etag and seen.etag != failing.etag)
-    return policy.today.isoformat() < failing.retry_on and not replaced
+def _is_due(record: Record, policy: Policy) -> bool:
+    """Whether SharePoint was last looked at so long ago that it is time to look again."""
+    if not record.photo or not record.photo.sha256 or not policy.reverify_days:
+        return False
+    age = policy.now - seconds_of(record.verified_at)
+    return age >= policy.reverify_days * _DAY_SECONDS
 
 
-def _etag(record: Record, etag: str) -> Photo | None:
-    return replace(record.photo, etag=etag) if record.photo else None
+def _must_wait(record: Record, policy: Policy) -> bool:
+    """Whether it is too early to try again after a failure; a call for one user never waits."""
+    failing = record.failing
+    return bool(failing and policy.today.isoformat() < failing.retry_on and not policy.on_demand)
+
+
+def _waiting(record: Record) -> Settle:
+    retry_on = record.failing.retry_on if record.failing else ""
+    return Settle(record.outcome, f"{record.detail} (next attempt on {retry_on})")
+
+
+def _written_in_this_run(record: Record, policy: Policy) -> Outcome | None:
+    """What was done for the user earlier in this run, before it was interrupted."""
+    written = record.outcome in {Outcome.UPDATED, Outcome.REPAIRED}
+    return record.outcome if written and record.run == policy.run and not policy.on_demand else None

@@ -47,6 +47,7 @@ class Run:
         received, sent: bytes of bodies.
         source_fault: why the list of users is not trusted; then nothing is removed.
         removal_candidates: users whose photo is confirmed gone in this run.
+        removals_failed: of them, those whose removal was tried and failed.
         removals_held_back: of them, those not carried out because of the limit or a doubt.
         removal_limit: most removals allowed; None before the end.
         removal_note: why removals were held back.
@@ -75,6 +76,7 @@ class Run:
     sent: int = 0
     source_fault: str = ""
     removal_candidates: int = 0
+    removals_failed: int = 0
     removals_held_back: int = 0
     removal_limit: int | None = None
     removal_note: str = ""
@@ -125,6 +127,7 @@ class Run:
             "removals": {
                 "candidates": self.removal_candidates,
                 "removed": self.counts.get(Outcome.REMOVED.value, 0),
+                "failed": self.removals_failed,
                 "heldBack": self.removals_held_back,
                 "limit": self.removal_limit,
                 "note": self.removal_note or None,
@@ -166,6 +169,7 @@ def from_json(document: dict[str, Any]) -> Run | None:
             sent=as_count(document["bytes"]["sent"]),
             source_fault=as_text(document["sourceFault"] or ""),
             removal_candidates=as_count(removals["candidates"]),
+            removals_failed=as_count(removals.get("failed", 0)),
             removals_held_back=as_count(removals["heldBack"]),
             removal_limit=_maybe(removals["limit"]),
             removal_note=as_text(removals["note"] or ""),

@@ -26,13 +26,14 @@ from shared.errors import (
     Throttled,
     TokenUnavailable,
 )
-from shared.graph import BATCH_SIZE, Graph, NoPhoto, Unknown, User
+from shared.graph import Graph, User
 from shared.outcomes import Outcome
 from shared.plan import Policy, Settle
 from shared.profiles import Profile
 from shared.records import Record
 from shared.sharepoint import SharePoint
 from shared.turn import Result, Stages, Turn
+from shared.versions import BATCH_SIZE, NoPhoto, Unknown
 
 _log = logging.getLogger("photo_sync.sync")
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from shared import plan, thumbnails
 from shared.errors import PhotoSyncError, ProfileMissing
-from shared.graph import Graph, NoPhoto, Seen, User
+from shared.graph import Graph, User
 from shared.outcomes import Outcome
 from shared.places import Place, choose
 from shared.plan import Adopt, Check, Fetch, Policy, Settle, Write
 from shared.profiles import Profile
 from shared.records import Photo, Record
 from shared.sharepoint import SharePoint
+from shared.versions import NoPhoto, Seen
 
 _log = logging.getLogger("photo_sync.turn")
 

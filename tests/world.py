@@ -13,7 +13,7 @@ from shared import nightly, ondemand, settings
 from shared.app import App
 from shared.records import Record
 from shared.runs import Run
-from shared.sync import Result
+from shared.turn import Result
 
 NIGHT_SECONDS = 24 * 3600.0
 
