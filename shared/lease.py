@@ -9,7 +9,6 @@ asking: `check` is called before every write.
 import logging
 import threading
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -46,9 +45,8 @@ class Lease:
 
     Args:
         client: holds the lease.
-        since: `now` before it was asked for.
+        since: `seconds()` before it was asked for.
         renew_every: seconds.
-        now: seconds on a clock that never stands still or goes back.
     """
 
     def __init__(
@@ -57,35 +55,26 @@ class Lease:
         since: float,
         *,
         renew_every: float = RENEW_EVERY_SECONDS,
-        now: Callable[[], float],
     ) -> None:
         self.client = client
         self._renew_every = renew_every
-        self._now = now
         self._renewed = since
         self._lost = threading.Event()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="photo-sync-lease", daemon=True)
 
     @classmethod
-    def acquire(
-        cls,
-        blob: BlobClient,
-        *,
-        renew_every: float = RENEW_EVERY_SECONDS,
-        now: Callable[[], float] = seconds,
-    ) -> Self | None:
+    def acquire(cls, blob: BlobClient, *, renew_every: float = RENEW_EVERY_SECONDS) -> Self | None:
         """Take the lease on a blob that exists; None when another run holds it.
 
         Args:
             blob: to lease.
             renew_every: seconds.
-            now: see the class.
 
         Raises:
             AzureError: storage failed.
         """
-        before = now()
+        before = seconds()
         client = BlobLeaseClient(blob)
         try:
             client.acquire(lease_duration=LEASE_SECONDS)
@@ -93,7 +82,7 @@ class Lease:
             if code_of(error) == "LeaseAlreadyPresent":
                 return None
             raise
-        return cls(client, before, renew_every=renew_every, now=now)
+        return cls(client, before, renew_every=renew_every)
 
     def check(self) -> None:
         """Make sure that the lease is still ours.
@@ -101,7 +90,7 @@ class Lease:
         Raises:
             LeaseLost: it is not, or may not be.
         """
-        if self._now() - self._renewed > LEASE_SECONDS - _SAFETY_SECONDS:
+        if seconds() - self._renewed > LEASE_SECONDS - _SAFETY_SECONDS:
             # For good: what a late renewal might bring back, others may have used meanwhile.
             self._lost.set()
         if self._lost.is_set():
@@ -129,7 +118,7 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._end.wait(self._renew_every):
-            before = self._now()
+            before = seconds()
             try:
                 self.client.renew()
             except HttpResponseError as error:
