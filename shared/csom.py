@@ -16,6 +16,9 @@ ACCESS_DENIED = -2147024891
 
 _PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"
 _NAMESPACE = "http://schemas.microsoft.com/sharepoint/clientquery/2009"
+NO_PROFILE = "SharePoint has no profile for this user yet"
+"""Text of `ProfileMissing`."""
+
 _NO_PROFILE = ("User Profile Error 1000", "User Not Found")
 _NOT_ALLOWED = ("UnauthorizedAccess",)
 _NOT_ADMIN = ("managing your own data", "required permissions to access profile")
@@ -69,8 +72,8 @@ def check(answer: Answer) -> None:
     raise error_for(
         answer.evidence,
         code=info.get("ErrorCode"),
-        kind=str(info.get("ErrorTypeName") or ""),
-        message=str(info.get("ErrorMessage") or ""),
+        kind=printable(info.get("ErrorTypeName")),
+        message=printable(info.get("ErrorMessage")),
     )
 
 
@@ -92,9 +95,9 @@ def error_for(
         evidence.request_id,
     )
     if says_no_profile(message):
-        return ProfileMissing("SharePoint has no profile for this user yet")
+        return ProfileMissing(NO_PROFILE)
     if (
-        code == ACCESS_DENIED
+        printable(code) == str(ACCESS_DENIED)
         or any(text in kind for text in _NOT_ALLOWED)
         or any(text in message for text in _NOT_ADMIN)
     ):

@@ -7,8 +7,8 @@ answered in the order they were asked, each with its own status line).
 import json
 import re
 import uuid
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 MAX_PARTS = 20
 """Parts per batch: what a widespread client uses by default; others go up to 100."""
@@ -38,24 +38,37 @@ def build(urls: Sequence[str]) -> tuple[bytes, str]:
     return "\r\n".join(lines).encode(), f'multipart/mixed; boundary="{boundary}"'
 
 
-def parse(body: bytes, content_type: str) -> list[tuple[int, Any]]:
-    """Status and JSON body of each part, in order; a part that cannot be read is `(0, None)`.
+class Part(NamedTuple):
+    """The answer to one request of a batch.
 
-    An answer that is no multipart gives an empty list.
+    Attributes:
+        status: HTTP status; 0 for what cannot be read.
+        headers: names in lower case.
+        value: parsed JSON; None for anything else.
     """
-    match = re.search(r'boundary="?([^";]+)"?', content_type)
+
+    status: int = 0
+    headers: Mapping[str, str] = {}
+    value: Any = None
+
+
+def parse(body: bytes, content_type: str) -> list[Part]:
+    """The parts of a batch answer, in order; empty for what is no multipart."""
+    match = re.search(r'boundary="?([^";]+)"?', content_type, re.IGNORECASE)
     if not match:
         return []
-    parts = body.split(b"--" + match[1].encode("latin-1", "replace"))
+    parts = body.split(b"--" + match[1].strip().encode("latin-1", "replace"))
     return [_part(part) for part in parts[1:] if not part.startswith(b"--")]
 
 
-def _part(part: bytes) -> tuple[int, Any]:
+def _part(part: bytes) -> Part:
     status = _STATUS.search(part)
     if not status:
-        return 0, None
-    _, _, content = part[status.start() :].replace(b"\r\n", b"\n").partition(b"\n\n")
+        return Part()
+    head, _, content = part[status.end() :].replace(b"\r\n", b"\n").partition(b"\n\n")
+    fields = (line.partition(":") for line in head.decode("latin-1").splitlines()[1:])
+    headers = {name.strip().lower(): value.strip() for name, _, value in fields}
     try:
-        return int(status[1]), json.loads(content)
+        return Part(int(status[1]), headers, json.loads(content))
     except (ValueError, RecursionError):
-        return int(status[1]), None
+        return Part(int(status[1]), headers)

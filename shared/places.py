@@ -8,6 +8,7 @@ or, newer, the Entra object id. So nothing is derived where it can be read.
 
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 from urllib.parse import quote, unquote, urlsplit
 
 LIBRARY = "User Photos"
@@ -17,6 +18,9 @@ SIZES = ("L", "S", "M")
 
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 _FILE = re.compile(rf"/{LIBRARY}/([^/]+)/([^/]+)_MThumb\.jpg", re.IGNORECASE)
+_NEVER_IN_NAMES = frozenset('"*:<>?/\\|')
+"""Source: Microsoft support, "Invalid file names and file types in OneDrive and SharePoint"."""
+
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
@@ -64,7 +68,19 @@ def read_picture_url(url: str) -> Place | None:
     """The place that a PictureURL names; None when it is not one of the User Photos library."""
     host = origin_of(url)
     match = _FILE.fullmatch(unquote(urlsplit(url).path)) if host else None
-    return Place(host, match[1], match[2]) if match else None
+    if not match or not is_folder_name(match[1]) or not is_folder_name(match[2]):
+        return None
+    return Place(host, match[1], match[2])
+
+
+def is_folder_name(name: object) -> TypeGuard[str]:
+    """Whether this can be the name of a folder or file; users may edit their PictureURL."""
+    return (
+        isinstance(name, str)
+        and bool(name.strip("."))
+        and name.isprintable()
+        and not _NEVER_IN_NAMES.intersection(name)
+    )
 
 
 def same_picture(first: str, second: str) -> bool:
@@ -85,7 +101,7 @@ def choose(*, picture_url: str, host: str, user_id: str, upn: str, folder: str) 
         host: origin of the user's My Site host.
         user_id: Entra object id.
         upn: user principal name.
-        folder: used when none is in use.
+        folder: the library's, used for files that are not in use yet.
     """
     used = read_picture_url(picture_url)
     if used and used.host == host:
@@ -93,7 +109,6 @@ def choose(*, picture_url: str, host: str, user_id: str, upn: str, folder: str) 
         by_name = upn.lower().replace("@", "_").replace(".", "_")
         if prefix == user_id or (prefix == by_name and "_" not in upn):
             return used
-        folder = used.folder
     return Place(host, folder, user_id)
 
 
@@ -127,7 +142,7 @@ def admin_of(host: str, *, mysite: str, admin: str) -> str:
     """The admin site of the geo that a My Site host belongs to.
 
     Source: SharePoint documentation on user profiles in multi-geo: profile calls go to the admin
-    site of the geo that holds the profile.
+    site of the geo that holds the profile. A host whose name does not tell its admin site (on
+    loopback) is asked itself.
     """
-    geo = host.replace("-my.", "-admin.", 1)
-    return admin if host in {mysite, geo} else geo
+    return admin if host == mysite else host.replace("-my.", "-admin.", 1)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from shared import csom
 from shared.answers import error_of
-from shared.csom import error_for, says_no_profile
-from shared.errors import Evidence, ProfileMissing
+from shared.errors import ProfileMissing
 from shared.places import Place, origin_of, same_picture
 
 SHOW_PICTURE = "0"
@@ -47,7 +47,7 @@ def account_name(upn: str) -> str:
 def read_url(admin: str, upn: str) -> str:
     """URL that reads a profile; quotes of the OData literal doubled, then all encoded."""
     literal = quote("'" + account_name(upn).replace("'", "''") + "'", safe="'")
-    select = "AccountName,PersonalSiteHostUrl,UserProfileProperties"
+    select = "PersonalSiteHostUrl,UserProfileProperties"
     return f"{admin}{_MANAGER}/GetPropertiesFor(accountName=@v)?@v={literal}&$select={select}"
 
 
@@ -83,39 +83,39 @@ def hidden(now: float) -> list[tuple[str, str]]:
     ]
 
 
-def parse(status: int, body: Any, evidence: Evidence) -> Profile | None:
+def parse(status: int, body: Any) -> Profile | None:
     """A profile from SharePoint's answer; None when the answer says nothing of the kind.
 
     Args:
         status: of the answer, or of the batch part.
         body: parsed JSON.
-        evidence: for errors.
 
     Raises:
         ProfileMissing: SharePoint has no such profile: a null object, or an error that says so.
-        Refused, Rejected: SharePoint's error.
     """
-    code, message = error_of(body)
-    if says_no_profile(message):
-        raise ProfileMissing("SharePoint has no profile for this user yet")
-    if status in {401, 403}:
-        raise error_for(evidence, code=-2147024891, kind=code, message=message)
+    _, message = error_of(body)
+    if csom.says_no_profile(message):
+        raise ProfileMissing(csom.NO_PROFILE)
     if status != 200 or not isinstance(body, dict):  # noqa: PLR2004
         return None
     if body.get("odata.null") is True:
-        raise ProfileMissing("SharePoint has no profile for this user yet")
+        raise ProfileMissing(csom.NO_PROFILE)
     properties = body.get("UserProfileProperties")
     if isinstance(properties, dict):
         properties = properties.get("results")
     if not isinstance(properties, list):
         return None
     values = {
-        str(entry.get("Key")).lower(): str(entry.get("Value") or "")
+        _text(entry.get("Key")).lower(): _text(entry.get("Value"))
         for entry in properties
         if isinstance(entry, dict)
     }
     return Profile(
-        host=origin_of(str(body.get("PersonalSiteHostUrl") or "")),
+        host=origin_of(_text(body.get("PersonalSiteHostUrl"))),
         picture_url=values.get("pictureurl", ""),
         placeholder=values.get("sps-pictureplaceholderstate", ""),
     )
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, str | int) else ""

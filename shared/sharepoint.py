@@ -1,22 +1,19 @@
-"""SharePoint Online: profiles, thumbnails in the User Photos library, and what a profile shows.
+"""SharePoint Online: the profiles, and what they show; the files are in `shared.library`.
 
-All calls are REST but the profile write, which sets three properties in one ProcessQuery. Protocol
+Profiles are read in batches and written by one ProcessQuery that sets three properties. Protocol
 facts are from the SharePoint documentation and from public clients where it is silent;
 docs/architecture.md lists what is uncertain.
 """
 
 import json
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from shared import csom, multipart, profiles
-from shared.answers import NOT_FOUND, Answer, number
+from shared.answers import retry_after
 from shared.errors import (
-    ConfigurationError,
-    MalformedAnswer,
     NotFound,
     PermissionMissing,
     PhotoSyncError,
@@ -26,33 +23,25 @@ from shared.errors import (
     ServiceError,
 )
 from shared.graph import User
-from shared.places import DEFAULT_FOLDER, LIBRARY, SIZES, Place, admin_of, is_trusted_host
+from shared.library import FILES_ROLE, Library
+from shared.places import Place, admin_of, is_trusted_host
 from shared.profiles import Profile
+from shared.site import JSON, Site, owns
 from shared.transport import Budget, Service
-from shared.wire import Call
 
 if TYPE_CHECKING:
     from shared.thumbnails import Thumbnails
 
-FILES_ROLE = "Sites.FullControl.All"
+__all__ = ["FILES_ROLE", "PROFILES_ROLE", "ReadOnlySharePoint", "SharePoint", "owns"]
+
 PROFILES_ROLE = "User.ReadWrite.All"
 
-_SHAREPOINT = "SharePoint"
-_DIGEST_WANTED = "-2130575251"
-_SYSTEM_FOLDERS = frozenset({"forms", "_t", "_w"})
-_JSON = "application/json;odata=nometadata"
+_THROTTLED = frozenset({429, 503})
+
+type Found = dict[str, Profile | PhotoSyncError]
 
 
-def owns(origin: str, *, mysite: str, admin: str) -> bool:
-    """Whether an origin is SharePoint of this tenant, in any of its geos."""
-    return (
-        origin == admin
-        or is_trusted_host(origin, mysite)
-        or is_trusted_host(origin.replace("-admin.", "-my.", 1), mysite)
-    )
-
-
-class SharePoint:
+class SharePoint(Library):
     """Reads and writes one tenant's profile pictures for one invocation; thread-safe.
 
     Args:
@@ -63,13 +52,11 @@ class SharePoint:
     """
 
     def __init__(self, service: Service, *, mysite: str, admin: str, budget: Budget) -> None:
+        super().__init__(Site(service, budget))
         self._service = service
         self._mysite = mysite
         self._admin = admin
         self._budget = budget
-        self._folders: dict[str, str] = {}
-        self._digests: dict[str, str] = {}
-        self._lock = threading.Lock()
         self._batches = True
         self._queries = True
 
@@ -98,75 +85,26 @@ class SharePoint:
         self.require(Place(profile.host, "", ""))
         return profile.host
 
-    def folder(self, host: str) -> str:
-        """Name of the folder that holds the thumbnails; looked up once for each host.
-
-        The folder is named in the language of the site, so the library is listed and the fullest
-        folder taken; an empty library gets the English one.
-
-        Raises:
-            PermissionMissing: the identity may not read the library.
-            ConfigurationError: there is no such library.
-            ServiceError: SharePoint failed.
-        """
-        with self._lock:
-            if host not in self._folders:
-                self._folders[host] = self._find_folder(host)
-            return self._folders[host]
-
-    def profiles(self, users: Sequence[User]) -> dict[str, Profile | PhotoSyncError]:
+    def profiles(self, users: Sequence[User]) -> Found:
         """Profiles by user id, or the error of that user; at most `multipart.MAX_PARTS` users.
+
+        The central geo knows where everybody's My Site is, but the properties of a user of another
+        geo are held there, so he is read again there.
 
         Raises:
             PermissionMissing: SharePoint refuses to read profiles at all.
             Throttled, OutOfTime, Unavailable: the request failed as a whole.
         """
-        parts = self._read_batch(users) if self._batches else {}
-        found: dict[str, Profile | PhotoSyncError] = {}
+        found = self._read(self._admin, users)
+        abroad: dict[str, list[User]] = {}
         for user in users:
-            try:
-                found[user.id] = parts.get(user.id) or self._read_one(user)
-            except (ServiceError, ProfileMissing) as error:
-                found[user.id] = error
+            profile = found[user.id]
+            if isinstance(profile, Profile) and is_trusted_host(profile.host, self._mysite):
+                abroad.setdefault(self._admin_of(profile.host), []).append(user)
+        abroad.pop(self._admin, None)
+        for admin, some in abroad.items():
+            found |= self._read(admin, some)
         return found
-
-    def thumbnail(self, place: Place, size: str) -> bytes | None:
-        """The bytes of one file; None when there is none."""
-        url = self._file_url(place, size, "/$value")
-        answer = self._service.send(
-            self._budget, Call("GET", url, accept={NOT_FOUND}, want_json=False)
-        )
-        return answer.body if answer.ok else None
-
-    def has_files(self, place: Place) -> bool:
-        """Whether all three files are there and none is empty."""
-        for size in SIZES:
-            url = self._file_url(place, size, "?$select=Exists,Length")
-            answer = self._get(url, accept={NOT_FOUND})
-            value = answer.value if answer.ok else {}
-            if not isinstance(value, dict) or not number(value.get("Length")):
-                return False
-        return True
-
-    def upload(self, place: Place, thumbnails: "Thumbnails") -> None:
-        """Write the three files over whatever is there: L, S, then M, which PictureURL names.
-
-        Raises:
-            Rejected: SharePoint stored another number of bytes, or refuses (checked out, locked).
-            Refused, NotFound, Unavailable, Throttled, OutOfTime: see `shared.errors`.
-        """
-        folder = _literal(f"/{LIBRARY}/{place.folder}")
-        data = {"L": thumbnails.large, "S": thumbnails.small, "M": thumbnails.medium}
-        for size in SIZES:
-            name = _literal(place.file_name(size))
-            url = (
-                f"{place.host}/_api/web/GetFolderByServerRelativePath(decodedUrl='{folder}')"
-                f"/Files/AddUsingPath(decodedUrl='{name}',overwrite=true)"
-            )
-            answer = self._post(url, data[size], "application/octet-stream")
-            stored = answer.value.get("Length") if isinstance(answer.value, dict) else None
-            if stored is not None and str(stored) != str(len(data[size])):
-                raise Rejected(replace(answer.evidence, message="stored another length"))
 
     def show(self, upn: str, place: Place) -> None:
         """Make the profile show the files at this place.
@@ -182,157 +120,97 @@ class SharePoint:
         """Make the profile show the placeholder and name no picture. Raises as `show`."""
         self._set(upn, place, profiles.hidden(self._service.clock.time()))
 
-    def recycle(self, place: Place) -> None:
-        """Move the three files to the recycle bin; those that are gone are fine."""
-        for size in SIZES:
-            url = self._file_url(place, size, "/recycle()")
-            self._post(url, b"", _JSON, accept={NOT_FOUND})
+    def _admin_of(self, host: str) -> str:
+        return admin_of(host, mysite=self._mysite, admin=self._admin)
 
-    def _find_folder(self, host: str) -> str:
-        library = _literal(f"/{LIBRARY}")
-        url = (
-            f"{host}/_api/web/GetFolderByServerRelativePath(decodedUrl='{library}')"
-            "/Folders?$select=Name,ItemCount"
-        )
-        try:
-            answer = self._get(url)
-        except Refused as refused:
-            raise PermissionMissing(_SHAREPOINT, FILES_ROLE, refused.evidence) from None
-        except NotFound as missing:
-            raise ConfigurationError(
-                [
-                    f"{host} has no library '{LIBRARY}' ({missing}): SharePoint makes it when the "
-                    "first user opens his own profile photo in SharePoint or OneDrive"
-                ]
-            ) from None
-        value = answer.value.get("value") if isinstance(answer.value, dict) else None
-        if not isinstance(value, list):
-            raise answer.malformed("no list of folders")
-        counts = {
-            str(entry["Name"]): number(entry.get("ItemCount")) or 0
-            for entry in value
-            if isinstance(entry, dict) and entry.get("Name")
-        }
-        usable = {n: c for n, c in counts.items() if n.lower() not in _SYSTEM_FOLDERS}
-        if usable:
-            return max(usable, key=lambda name: (usable[name], name == DEFAULT_FOLDER, name))
-        self._create_folder(host)
-        return DEFAULT_FOLDER
+    def _read(self, admin: str, users: Sequence[User]) -> Found:
+        found = self._read_batch(admin, users) if self._batches else {}
+        for user in users:
+            if user.id not in found:
+                try:
+                    found[user.id] = self._read_one(admin, user)
+                except (ServiceError, ProfileMissing) as error:
+                    found[user.id] = error
+        return found
 
-    def _create_folder(self, host: str) -> None:
-        path = _literal(f"/{LIBRARY}/{DEFAULT_FOLDER}")
-        self._post(f"{host}/_api/web/folders/AddUsingPath(decodedUrl='{path}')", b"", _JSON)
-
-    def _read_batch(self, users: Sequence[User]) -> dict[str, Profile | PhotoSyncError]:
+    def _read_batch(self, admin: str, users: Sequence[User]) -> Found:
         """What a batch says for sure; whoever is not in it is read alone."""
-        urls = [profiles.read_url(self._admin, user.upn) for user in users]
+        urls = [profiles.read_url(admin, user.upn) for user in users]
         body, content_type = multipart.build(urls)
-        headers = {"Accept": _JSON, "Content-Type": content_type}
-        call = Call(
-            "POST", f"{self._admin}/_api/$batch", headers=headers, body=body, want_json=False
-        )
         try:
-            answer = self._service.send(self._budget, call)
+            answer = self._site.post(
+                f"{admin}/_api/$batch", body, content_type, want_json=False, write=False
+            )
         except Refused as refused:
-            raise PermissionMissing(_SHAREPOINT, PROFILES_ROLE, refused.evidence) from None
-        except (Rejected, NotFound):
-            self._batches = False
+            raise PermissionMissing("SharePoint", PROFILES_ROLE, refused.evidence) from None
+        except (Rejected, NotFound) as error:
+            # 400 may be about one of these users; anything else is about batches.
+            self._batches = error.evidence.status == 400  # noqa: PLR2004
             return {}
         parts = multipart.parse(answer.body, answer.headers.get("Content-Type", ""))
-        found: dict[str, Profile | PhotoSyncError] = {}
-        for user, (status, value) in zip(users, parts, strict=False):
+        if len(parts) != len(users):
             # Parts come in order; a wrong number of them proves nothing about any.
-            if len(parts) != len(users):
-                break
+            return {}
+        throttled = [part.headers for part in parts if part.status in _THROTTLED]
+        if throttled:
+            waits = [retry_after(headers, self._service.clock) or 0.0 for headers in throttled]
+            self._service.hold(self._budget, answer, max(waits) or None, 1)
+        found: Found = {}
+        for user, part in zip(users, parts, strict=True):
             try:
-                profile = profiles.parse(status, value, answer.evidence)
+                profile = profiles.parse(part.status, part.value)
             except ProfileMissing as missing:
                 found[user.id] = missing
-            except ServiceError:
-                continue
             else:
                 if profile:
                     found[user.id] = profile
         return found
 
-    def _read_one(self, user: User) -> Profile:
-        try:
-            answer = self._get(
-                profiles.read_url(self._admin, user.upn), accept={NOT_FOUND, 401, 403}
-            )
-        except ServiceError as error:
-            if csom.says_no_profile(error.evidence.message):
-                raise ProfileMissing("SharePoint has no profile for this user yet") from None
-            raise
-        value = answer.value if answer.ok else answer.error_value()
-        profile = profiles.parse(answer.status, value, answer.evidence)
+    def _read_one(self, admin: str, user: User) -> Profile:
+        with _profile_errors():
+            answer = self._site.get(profiles.read_url(admin, user.upn))
+        profile = profiles.parse(answer.status, answer.value)
         if profile is None:
-            raise MalformedAnswer(replace(answer.evidence, message="no profile in the answer"))
+            raise answer.malformed("no profile in the answer")
         return profile
 
-    def _set(self, upn: str, place: Place, properties: list[tuple[str, str]]) -> None:
-        admin = admin_of(place.host, mysite=self._mysite, admin=self._admin)
+    def _set(self, upn: str, place: Place, properties: Sequence[tuple[str, str]]) -> None:
+        admin = self._admin_of(place.host)
         account = profiles.account_name(upn)
         if self._queries:
+            query = csom.set_properties(account, properties)
             try:
-                answer = self._post(
-                    admin + csom.PATH, csom.set_properties(account, properties), "text/xml"
-                )
-            except (Rejected, NotFound):
-                # The endpoint itself is refused, so the properties go one by one.
-                self._queries = False
+                answer = self._site.post(admin + csom.PATH, query, "text/xml")
+            except (Refused, Rejected, NotFound):
+                pass
             else:
                 csom.check(answer)
                 return
+        # The endpoint itself is refused, so the properties go one by one.
         for name, value in properties:
             body = {"accountName": account, "propertyName": name, "propertyValue": value}
-            try:
-                self._post(profiles.write_url(admin), json.dumps(body).encode(), _JSON)
-            except ServiceError as error:
-                if csom.says_no_profile(error.evidence.message):
-                    raise ProfileMissing("SharePoint has no profile for this user yet") from None
-                raise
+            self._set_one(admin, body)
+        self._queries = False
 
-    def _file_url(self, place: Place, size: str, rest: str) -> str:
-        path = _literal(place.path(size))
-        return f"{place.host}/_api/web/GetFileByServerRelativePath(decodedUrl='{path}'){rest}"
+    def _set_one(self, admin: str, body: Mapping[str, str]) -> None:
+        data = json.dumps(body).encode()
+        with _profile_errors():
+            self._site.post(profiles.write_url(admin), data, JSON, want_json=False)
 
-    def _get(self, url: str, accept: set[int] | None = None) -> Answer:
-        call = Call("GET", url, headers={"Accept": _JSON}, accept=accept or ())
-        return self._service.send(self._budget, call)
 
-    def _post(
-        self, url: str, body: bytes, content_type: str, accept: set[int] | None = None
-    ) -> Answer:
-        """Send a write; with a form digest once SharePoint has asked for one.
+@contextmanager
+def _profile_errors() -> Iterator[None]:
+    """Tell "no profile", which SharePoint reports as a failure, from failures.
 
-        SharePoint's documentation says both that OAuth needs none and that it does.
-        """
-        origin = self._service.pin(url)
-        headers = {"Accept": _JSON, "Content-Type": content_type}
-        call = Call(
-            "POST", url, headers=headers, body=body, write=True, accept=accept or (), want_json=True
-        )
-        for fresh in (False, True):
-            digest = self._digest(origin, fresh=fresh)
-            sent = replace(call, headers={**headers, **digest})
-            try:
-                return self._service.send(self._budget, sent)
-            except Refused as refused:
-                if fresh or not refused.evidence.code.startswith(_DIGEST_WANTED):
-                    raise
-        raise AssertionError("unreachable")
-
-    def _digest(self, origin: str, *, fresh: bool) -> dict[str, str]:
-        if fresh:
-            url = f"{origin}/_api/contextinfo"
-            call = Call("POST", url, headers={"Accept": _JSON}, body=b"")
-            answer = self._service.send(self._budget, call)
-            value = answer.value.get("FormDigestValue") if isinstance(answer.value, dict) else None
-            if not isinstance(value, str):
-                raise answer.malformed("no form digest")
-            self._digests[origin] = value
-        return {"X-RequestDigest": self._digests[origin]} if origin in self._digests else {}
+    Raises:
+        ProfileMissing: that is what the error said.
+    """
+    try:
+        yield
+    except ServiceError as error:
+        if csom.says_no_profile(error.evidence.message):
+            raise ProfileMissing(csom.NO_PROFILE) from None
+        raise
 
 
 class ReadOnlySharePoint(SharePoint):
@@ -352,8 +230,3 @@ class ReadOnlySharePoint(SharePoint):
 
     def _create_folder(self, host: str) -> None:
         """Write nothing."""
-
-
-def _literal(value: str) -> str:
-    """A value inside an OData string literal of a URL path: quotes doubled, then encoded."""
-    return quote(value.replace("'", "''"), safe="/")

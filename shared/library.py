@@ -1,0 +1,129 @@
+"""The thumbnails: files of the User Photos library on a My Site host."""
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared.answers import NOT_FOUND, number
+from shared.errors import ConfigurationError, NotFound, PermissionMissing, Refused, Rejected
+from shared.places import DEFAULT_FOLDER, LIBRARY, SIZES, Place, is_folder_name
+from shared.site import JSON, Site, literal
+
+if TYPE_CHECKING:
+    from shared.thumbnails import Thumbnails
+
+FILES_ROLE = "Sites.FullControl.All"
+
+_SYSTEM_FOLDERS = frozenset({"forms", "_t", "_w"})
+
+
+class Library:
+    """The picture libraries of one tenant, for one invocation; thread-safe.
+
+    Args:
+        site: sends to SharePoint.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._folders: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def folder(self, host: str) -> str:
+        """Name of the folder that holds the thumbnails; looked up once for each host.
+
+        The folder is named in the language of the site, so the library is listed and the fullest
+        folder taken; an empty library gets the English one.
+
+        Raises:
+            PermissionMissing: the identity may not read the library.
+            ConfigurationError: there is no such library.
+            ServiceError: SharePoint failed.
+        """
+        with self._lock:
+            if host not in self._folders:
+                self._folders[host] = self._find_folder(host)
+            return self._folders[host]
+
+    def thumbnail(self, place: Place, size: str) -> bytes | None:
+        """The bytes of one file; None when there is none."""
+        url = _file_url(place, size, "/$value")
+        answer = self._site.get(url, accept={NOT_FOUND}, want_json=False)
+        return answer.body if answer.ok else None
+
+    def has_files(self, place: Place) -> bool:
+        """Whether all three files are there and none is empty."""
+        for size in SIZES:
+            url = _file_url(place, size, "?$select=Exists,Length")
+            answer = self._site.get(url, accept={NOT_FOUND})
+            value = answer.value if answer.ok else {}
+            if not isinstance(value, dict) or not number(value.get("Length")):
+                return False
+        return True
+
+    def upload(self, place: Place, thumbnails: "Thumbnails") -> None:
+        """Write the three files over whatever is there: L, S, then M, which PictureURL names.
+
+        Raises:
+            Rejected: SharePoint stored another number of bytes, or refuses (checked out, locked).
+            Refused, NotFound, Unavailable, Throttled, OutOfTime: see `shared.errors`.
+        """
+        folder = literal(f"/{LIBRARY}/{place.folder}")
+        data = {"L": thumbnails.large, "S": thumbnails.small, "M": thumbnails.medium}
+        for size in SIZES:
+            name = literal(place.file_name(size))
+            url = (
+                f"{place.host}/_api/web/GetFolderByServerRelativePath(decodedUrl='{folder}')"
+                f"/Files/AddUsingPath(decodedUrl='{name}',overwrite=true)"
+            )
+            answer = self._site.post(url, data[size], "application/octet-stream")
+            stored = answer.value.get("Length") if isinstance(answer.value, dict) else None
+            if stored is not None and number(stored) != len(data[size]):
+                raise Rejected(replace(answer.evidence, message="stored another length"))
+
+    def recycle(self, place: Place) -> None:
+        """Move the three files to the recycle bin; those that are gone are fine."""
+        for size in SIZES:
+            url = _file_url(place, size, "/recycle()")
+            self._site.post(url, b"", JSON, accept={NOT_FOUND}, want_json=False)
+
+    def _find_folder(self, host: str) -> str:
+        library = literal(f"/{LIBRARY}")
+        url = (
+            f"{host}/_api/web/GetFolderByServerRelativePath(decodedUrl='{library}')"
+            "/Folders?$select=Name,ItemCount"
+        )
+        try:
+            answer = self._site.get(url)
+        except Refused as refused:
+            raise PermissionMissing("SharePoint", FILES_ROLE, refused.evidence) from None
+        except NotFound as missing:
+            raise ConfigurationError(
+                [
+                    f"{host} has no library '{LIBRARY}' ({missing}): SharePoint makes it when the "
+                    "first user opens his own profile photo in SharePoint or OneDrive"
+                ]
+            ) from None
+        value = answer.value.get("value") if isinstance(answer.value, dict) else None
+        if not isinstance(value, list):
+            raise answer.malformed("no list of folders")
+        counts = {
+            entry["Name"]: number(entry.get("ItemCount")) or 0
+            for entry in value
+            if isinstance(entry, dict) and is_folder_name(entry.get("Name"))
+        }
+        usable = {n: c for n, c in counts.items() if n.lower() not in _SYSTEM_FOLDERS}
+        if usable:
+            return str(max(usable, key=lambda name: (usable[name], name == DEFAULT_FOLDER, name)))
+        self._create_folder(host)
+        return DEFAULT_FOLDER
+
+    def _create_folder(self, host: str) -> None:
+        path = literal(f"/{LIBRARY}/{DEFAULT_FOLDER}")
+        url = f"{host}/_api/web/folders/AddUsingPath(decodedUrl='{path}')"
+        self._site.post(url, b"", JSON, want_json=False)
+
+
+def _file_url(place: Place, size: str, rest: str) -> str:
+    path = literal(place.path(size))
+    return f"{place.host}/_api/web/GetFileByServerRelativePath(decodedUrl='{path}'){rest}"
