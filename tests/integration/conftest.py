@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from local.azurite import Azurite
+from tests.served import Served
 from tests.world import World
 
 
@@ -24,5 +25,16 @@ def world(azurite: Azurite) -> Iterator[Callable[..., World]]:
 
         def make(**arguments: Any) -> World:
             return stack.enter_context(World(azurite, **arguments))
+
+        yield make
+
+
+@pytest.fixture
+def served(world: Callable[..., World]) -> Iterator[Callable[..., Served]]:
+    """Makes a world whose functions answer over HTTP; one for each test."""
+    with ExitStack() as stack:
+
+        def make(**arguments: Any) -> Served:
+            return stack.enter_context(Served(world(**arguments)))
 
         yield make
