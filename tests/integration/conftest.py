@@ -5,9 +5,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from azure.storage.blob import ContainerClient
 
 from local.azurite import Azurite
+from shared.app import App
+from shared.checkpoint import Checkpoint
 from tests.served import Served
+from tests.storage import BlobFaults, program
 from tests.world import World
 
 
@@ -38,3 +42,29 @@ def served(world: Callable[..., World]) -> Iterator[Callable[..., Served]]:
             return stack.enter_context(Served(world(**arguments)))
 
         yield make
+
+
+@pytest.fixture
+def app(azurite: Azurite) -> App:
+    """The program on a container that exists."""
+    program_ = program(azurite)
+    program_.checkpoint().prepare()
+    return program_
+
+
+@pytest.fixture
+def checkpoint(app: App) -> Checkpoint:
+    """Its checkpoint."""
+    return app.checkpoint()
+
+
+@pytest.fixture
+def container(app: App) -> ContainerClient:
+    """Its container, for those who look or meddle."""
+    return app.container
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch, azurite: Azurite) -> BlobFaults:
+    """Faults of storage."""
+    return BlobFaults(monkeypatch, azurite)
