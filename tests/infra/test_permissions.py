@@ -289,10 +289,15 @@ def test_the_powershell_twin_names_the_same_roles_and_resources() -> None:
     """Grant.ps1 cannot run here; its roles, ids and messages are those of grant.sh."""
     shell = (FOLDER / "grant.sh").read_text("utf-8")
     power = (FOLDER / "grant.ps1").read_text("utf-8")
-    role = r"\b(?:User|GroupMember|Sites)\.[A-Za-z]+(?:\.All)?\b"
-    granted = re.search(r"\$graphRoles = .*?\n\}\n", power, re.DOTALL)
-    assert granted
-    assert set(re.findall(role, granted[0])) == {name for _, name in FULL | NARROW | GROUP}
+    lists = [
+        sorted(re.findall(r"'([\w.]+)'", roles)) for roles in re.findall(r"@\(('[^)]*')\)", power)
+    ]
+    graph, narrow, full = lists[:3]
+    added = re.findall(r"if \(\$WithGroup\) \{ \$graphRoles \+= '([\w.]+)' \}", power)
+    assert re.search(r"if \(\$Narrow\) \{\n\s+@\('User", power)  # narrow comes first
+    assert {("graph", role) for role in graph} | {("sharepoint", role) for role in full} == FULL
+    assert {("graph", role) for role in graph} | {("sharepoint", role) for role in narrow} == NARROW
+    assert {("graph", role) for role in added} == GROUP
     for text in (GRAPH_APP, SHAREPOINT_APP, "appRoleAssignedTo", "appRoleAssignments", "already"):
         assert text in shell
         assert text in power
