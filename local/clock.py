@@ -17,23 +17,23 @@ class VirtualClock:
 
     def __init__(self, start: float | None = None) -> None:
         self._start = time.time() if start is None else start
-        self._now = self._start
+        self._passed = 0.0  # apart from the start, beside which a microsecond would be lost
         self._lock = threading.Lock()
 
     def time(self) -> float:
         """Virtual seconds since the epoch."""
         with self._lock:
-            return self._now
+            return self._start + self._passed
 
     def monotonic(self) -> float:
         """Virtual seconds since the clock was made."""
         with self._lock:
-            return self._now - self._start
+            return self._passed
 
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass; return at once."""
         with self._lock:
-            self._now += max(0.0, seconds)
+            self._passed += max(0.0, seconds)
 
     def advance(self, seconds: float) -> None:
         """Move the clock by hand, for example to the next night."""
