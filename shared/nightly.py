@@ -225,6 +225,7 @@ class _Firing:
         Whoever comes after the first deferred user gets another turn in the next firing; what was
         done for him is in his record.
         """
+        self._lease.check()
         run = self._run
         finished = results[: self._finished(results)]
         for result in finished:

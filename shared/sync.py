@@ -113,13 +113,7 @@ class Sync:
                 self._decide(turn)
         self._read_profiles([turn for turn in turns if turn.open and turn.needs_profile])
         self._each(turns, self._stages.prepare, self._reading)
-        disputed = self._carry_out(turns)
-        results = {turn.user.id: turn.result() for turn in turns}
-        again = [user for user in users if user.id in disputed]
-        if again and rounds > 1 and not self.fatal:
-            redone = self.process(again, rounds=rounds - 1)
-            results |= {result.user.id: result for result in redone}
-        return list(results.values())
+        return self._carry_out(turns, rounds)
 
     def remove(self, users: Sequence[User]) -> list[Result]:
         """Clear SharePoint for users whose photo is confirmed gone, after one more look.
@@ -131,13 +125,12 @@ class Sync:
             turn.removing = turn.open and turn.seen == NoPhoto()
             if turn.open and not turn.removing:
                 turn.settled = Settle(Outcome.REMOVAL_PENDING, "not certain any more")
-        self._carry_out(turns)
-        return [turn.result() for turn in turns]
+        return self._carry_out(turns, ROUNDS)
 
-    def _carry_out(self, turns: Sequence[Turn]) -> set[str]:
-        """All effects, in their order; returns whom another writer disputes.
+    def _carry_out(self, turns: Sequence[Turn], rounds: int) -> list[Result]:
+        """All effects, in their order, and another turn for whom another writer disputes.
 
-        Their records claim nothing then, so that a later turn sets right whatever was shown last.
+        Until then their records claim nothing, so that nothing wrong is believed if we die here.
         """
         disputed = self._save({t.user.id: record for t in turns if (record := t.withdraw())})
         for turn in turns:
@@ -150,7 +143,12 @@ class Sync:
         for turn in turns:
             if turn.user.id in late:
                 turn.settled = _DISPUTED
-        return disputed | late
+        results = {turn.user.id: turn.result() for turn in turns}
+        again = [turn.user for turn in turns if turn.user.id in disputed | late]
+        if again and rounds > 1 and not self.fatal:
+            redone = self.process(again, rounds=rounds - 1)
+            results |= {result.user.id: result for result in redone}
+        return list(results.values())
 
     def _start(self, users: Sequence[User]) -> list[Turn]:
         """Turns of these users, with their records and the versions of their photos."""
