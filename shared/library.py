@@ -42,7 +42,16 @@ class Library:
         """
         with self._lock:
             if host not in self._folders:
-                self._folders[host] = self._find_folder(host)
+                try:
+                    self._folders[host] = self._find_folder(host)
+                except NotFound as missing:
+                    raise ConfigurationError(
+                        [
+                            f"{host} has no library '{LIBRARY}' ({missing}): SharePoint makes it "
+                            "when the first user opens his own profile photo in SharePoint or "
+                            "OneDrive"
+                        ]
+                    ) from None
             return self._folders[host]
 
     def thumbnail(self, place: Place, size: str) -> bytes | None:
@@ -97,13 +106,6 @@ class Library:
             answer = self._site.get(url)
         except Refused as refused:
             raise PermissionMissing("SharePoint", FILES_ROLE, refused.evidence) from None
-        except NotFound as missing:
-            raise ConfigurationError(
-                [
-                    f"{host} has no library '{LIBRARY}' ({missing}): SharePoint makes it when the "
-                    "first user opens his own profile photo in SharePoint or OneDrive"
-                ]
-            ) from None
         value = answer.value.get("value") if isinstance(answer.value, dict) else None
         if not isinstance(value, list):
             raise answer.malformed("no list of folders")
