@@ -295,3 +295,5 @@ class Sync:
                 turn.settled = Settle(Outcome.DEFERRED)
             elif stopped and isinstance(turn.settled.error, ServiceError) and not turn.probe:
                 turn.settled = Settle(Outcome.DEFERRED, turn.settled.detail)
+            if turn.settled.outcome is Outcome.DEFERRED and turn.fetch and turn.fetch.verify:
+                self.reverify_quota += 1

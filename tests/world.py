@@ -1,17 +1,21 @@
 """A tenant, storage and the program in one process, on a clock that tests drive."""
 
+import json
 import os
 import uuid
 from collections import Counter
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
+
+import pytest
 
 from local.azurite import Azurite
 from local.clock import VirtualClock
 from local.tenant import Entry, Quirks, Quotas, Tenant
 from shared import nightly, ondemand, settings
 from shared.app import App
-from shared.records import Record
+from shared.errors import RunStopped
+from shared.records import Record, parse_shard
 from shared.runs import Run
 from shared.turn import Result
 
@@ -25,6 +29,7 @@ class World:
         azurite: a running one; each world gets a container of its own in it.
         users: number of people.
         plain: everybody has a mailbox, a profile and a good photo.
+        shards: so many blobs hold the records of all; fewer make a test faster.
         settings: application settings over the defaults.
     """
 
@@ -35,6 +40,7 @@ class World:
         users: int = 20,
         seed: int = 1,
         plain: bool = True,
+        shards: int = 256,
         quirks: Quirks | None = None,
         quotas: Quotas | None = None,
         settings: Mapping[str, str] | None = None,
@@ -43,6 +49,7 @@ class World:
         self.tenant = Tenant(
             users=users, seed=seed, plain=plain, clock=self.clock, quirks=quirks, quotas=quotas
         )
+        _gather(self.tenant, shards)
         self.container = f"test-{uuid.uuid4().hex}"
         self.settings: dict[str, str] = {
             "AzureWebJobsStorage": azurite.connection_string,
@@ -84,17 +91,39 @@ class World:
         self.tenant.tape.clear()
         return self.fire(**changed)
 
+    def stopped(self, **changed: str) -> tuple[Run, str]:
+        """Fire a run that stops early; how it stands, and the message."""
+        with pytest.raises(RunStopped) as stop:
+            self.fire(**changed)
+        return self.kept_run(), str(stop.value)
+
+    def kept_run(self) -> Run:
+        """The run as its document has it."""
+        run = self.app().checkpoint(read_only=True).run()
+        assert run is not None
+        return run
+
+    def report(self, run: Run) -> dict[str, Any]:
+        """The report of a run."""
+        name = f"runs/{run.started}.json"
+        report: dict[str, Any] = json.loads(self.blobs(name)[name])
+        return report
+
+    def lines(self, run: Run) -> list[dict[str, Any]]:
+        """The lines of a run's report, in order."""
+        name = f"runs/{run.started}.jsonl"
+        return [json.loads(line) for line in self.blobs(name).get(name, b"").splitlines()]
+
     def call(self, name: str, *, force: bool = False, dry_run: bool = False) -> Result:
         """Synchronise one user on demand."""
         return ondemand.sync_user(self.app(), name, force=force, dry_run=dry_run)
 
     def records(self) -> dict[str, Record]:
         """Everything the checkpoint knows."""
-        checkpoint = self.app().checkpoint(read_only=True)
         return {
             user_id: record
-            for number in range(256)
-            for user_id, record in checkpoint.load(f"{number:02x}").records.items()
+            for shard in self.blobs("state/").values()
+            for user_id, record in parse_shard(shard).items()
         }
 
     def blobs(self, prefix: str = "") -> dict[str, bytes]:
@@ -114,6 +143,23 @@ class World:
     def ids(self) -> list[str]:
         """Object ids of the people, in order."""
         return sorted(self.tenant.directory.people)
+
+
+def _gather(tenant: Tenant, shards: int) -> None:
+    """Give people object ids that begin with few different digits."""
+    directory = tenant.directory
+    new = {old: f"{int(old[:2], 16) % shards:02x}{old[2:]}" for old in directory.people}
+    people = list(directory.people.values())
+    groups = {
+        group: {new.get(member, member) for member in members}
+        for group, members in directory.groups.items()
+    }
+    for person in people:
+        directory.remove(person.id)
+    for person in people:
+        person.id = new[person.id]
+        directory.add(person)
+    directory.groups |= groups
 
 
 def outcomes(run: Run) -> dict[str, int]:
