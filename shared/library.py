@@ -75,6 +75,7 @@ class Library:
 
         Raises:
             Rejected: SharePoint stored another number of bytes, or refuses (checked out, locked).
+            MalformedAnswer: it does not say what it stored.
             Refused, NotFound, Unavailable, Throttled, OutOfTime: see `shared.errors`.
         """
         folder = literal(f"/{LIBRARY}/{place.folder}")
@@ -86,7 +87,9 @@ class Library:
                 f"/Files/AddUsingPath(decodedUrl='{name}',overwrite=true)"
             )
             answer = self._site.post(url, data[size], "application/octet-stream")
-            stored = answer.value.get("Length") if isinstance(answer.value, dict) else None
+            if not isinstance(answer.value, dict):
+                raise answer.malformed("no file in the answer")
+            stored = answer.value.get("Length")
             if stored is not None and number(stored) != len(data[size]):
                 raise Rejected(replace(answer.evidence, message="stored another length"))
 
