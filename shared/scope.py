@@ -112,10 +112,8 @@ def _collect(pages: Iterable[Page], what: str) -> tuple[list[bytes], str]:
 
 
 def _pack(user: User) -> bytes:
-    return UUID(user.id).bytes + user.upn.encode("utf-8", "surrogatepass")
+    return UUID(user.id).bytes + user.upn.encode()
 
 
 def _unpack(entry: bytes) -> User:
-    return User(
-        str(UUID(bytes=entry[:_ID_BYTES])), entry[_ID_BYTES:].decode("utf-8", "surrogatepass")
-    )
+    return User(str(UUID(bytes=entry[:_ID_BYTES])), entry[_ID_BYTES:].decode())
