@@ -1,0 +1,147 @@
+"""What the fuzzers feed: noise, and valid documents that were spoiled, which reach much deeper."""
+
+import io
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+from PIL import Image
+
+_EDGES: tuple[Any, ...] = (
+    *(None, True, 0, -1, 1, 0.5, 2**31, 10**18, 10**400, -(10**18), float("nan"), float("inf")),
+    *(
+        "",
+        "0",
+        "null",
+        "\x00",
+        "\ud800",
+        "\ufeff",
+        "é",
+        "x" * 5000,
+        "../..",
+        "%2e%2e/",
+        "'",
+        "\r\n",
+    ),
+    *([], {}, [[]], {"": None}, [None], {"value": None}, {"results": None}),
+    *("9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00+23:59", "2025-01-01/00:00:00Z"),
+)
+"""Values at which parsers stumble."""
+
+_scalars = st.one_of(
+    st.sampled_from(_EDGES), st.integers(), st.floats(), st.text(max_size=20), st.booleans()
+)
+
+
+def values(*keys: str) -> st.SearchStrategy[Any]:
+    """Any JSON value; objects have mostly these keys."""
+    names = st.one_of(st.sampled_from(keys), st.text(max_size=8)) if keys else st.text(max_size=8)
+    return st.recursive(
+        _scalars,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=4), st.dictionaries(names, inner, max_size=6)
+        ),
+        max_leaves=12,
+    )
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, *documents: Any) -> Any:
+    """One of these JSON documents with some of its parts replaced, removed, renamed or doubled."""
+    document = json.loads(json.dumps(draw(st.sampled_from(documents))))
+    for _ in range(draw(st.integers(1, 3))):
+        parents = [part for part in _parts(document) if part]
+        if not parents:
+            return document
+        parent = draw(st.sampled_from(parents))
+        if isinstance(parent, dict):
+            key = draw(st.sampled_from(sorted(parent)))
+            match draw(st.sampled_from(("replace", "remove", "rename"))):
+                case "replace":
+                    parent[key] = draw(values())
+                case "remove":
+                    del parent[key]
+                case _:
+                    parent[draw(st.text(max_size=40))] = parent.pop(key)
+        else:
+            index = draw(st.integers(0, len(parent) - 1))
+            match draw(st.sampled_from(("replace", "remove", "double"))):
+                case "replace":
+                    parent[index] = draw(values())
+                case "remove":
+                    del parent[index]
+                case _:
+                    parent.append(parent[index])
+    return document
+
+
+def _parts(value: Any) -> list[Any]:
+    """All objects and lists in a JSON value."""
+    if not isinstance(value, (dict, list)):
+        return []
+    inside = value.values() if isinstance(value, dict) else value
+    return [value, *(part for each in inside for part in _parts(each))]
+
+
+@st.composite
+def damaged(draw: st.DrawFn, *originals: bytes) -> bytes:
+    """One of these byte strings with bytes changed, removed, inserted, repeated or cut off."""
+    data = bytearray(draw(st.sampled_from(originals)))
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(st.integers(0, len(data)))
+        # Near the front are the headers.
+        at = min(at, draw(st.sampled_from((len(data), 16, 64, 200, 700))))
+        length = draw(st.sampled_from((1, 2, 4, 16, 100)))
+        match draw(st.sampled_from(("change", "remove", "insert", "repeat", "cut"))):
+            case "change":
+                fresh = draw(st.binary(min_size=length, max_size=length))
+                data[at : at + length] = fresh
+            case "remove":
+                del data[at : at + length]
+            case "insert":
+                data[at:at] = draw(st.binary(max_size=length))
+            case "repeat":
+                data[at:at] = data[at : at + length] * draw(st.sampled_from((1, 10, 100)))
+            case _:
+                del data[at:]
+    return bytes(data)
+
+
+def json_bytes(*documents: Any) -> st.SearchStrategy[bytes]:
+    """Bytes in place of these documents: spoiled ones, damaged ones, other JSON, nests, noise."""
+    texts = tuple(json.dumps(document).encode() for document in documents)
+    return st.one_of(
+        spoiled(*documents).map(_encoded),
+        damaged(*texts),
+        values("schema", "users", "value", "error", "message").map(_encoded),
+        st.sampled_from((b"", b"[" * 200_000, b'{"a":' * 50_000, b"\xef\xbb\xbf{}", b"9" * 10_000)),
+        st.integers(1, 3000).map(lambda depth: b"[" * depth + b"]" * depth),
+        st.binary(max_size=200),
+    )
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def images() -> tuple[bytes, ...]:
+    """Small valid files of all kinds that are accepted."""
+    picture = Image.effect_noise((40, 30), 60).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    kinds: tuple[tuple[Image.Image, str, dict[str, Any]], ...] = (
+        (picture, "JPEG", {"exif": exif.tobytes()}),
+        (picture, "JPEG", {"progressive": True}),
+        (picture.convert("CMYK"), "JPEG", {}),
+        (picture, "PNG", {}),
+        (picture.convert("RGBA"), "PNG", {"exif": exif.tobytes()}),
+        (picture.convert("I;16"), "PNG", {}),
+        (picture.quantize(16), "PNG", {"transparency": 0}),
+        (picture.quantize(16), "GIF", {"save_all": True, "append_images": [picture.quantize(4)]}),
+    )
+    files = []
+    for image, form, options in kinds:
+        out = io.BytesIO()
+        image.save(out, form, **options)
+        files.append(out.getvalue())
+    return tuple(files)
