@@ -13,6 +13,7 @@ from shared.errors import (
     PermissionMissing,
     PhotoSyncError,
     ProfileMissing,
+    Refused,
     Throttled,
     Unavailable,
 )
@@ -163,7 +164,7 @@ class _Token:
             return self._no_token(name)
         try:
             return Check(name, ok=True, detail=ask())
-        except PermissionMissing as error:
+        except (PermissionMissing, Refused) as error:
             return Check(name, ok=False, detail=str(error), remedy=self._grant())
         except (Throttled, OutOfTime, Unavailable) as error:
             return Check(name, ok=False, detail=str(error), remedy="check again in a few minutes")

@@ -101,12 +101,9 @@ class Library:
 
     def _find_folder(self, host: str) -> str:
         library = literal(f"/{LIBRARY}")
-        url = (
-            f"{host}/_api/web/GetFolderByServerRelativePath(decodedUrl='{library}')"
-            "/Folders?$select=Name,ItemCount"
-        )
+        url = f"{host}/_api/web/GetFolderByServerRelativePath(decodedUrl='{library}')"
         try:
-            answer = self._site.get(url)
+            answer = self._site.get(f"{url}/Folders?$select=Name,ItemCount")
         except Refused as refused:
             raise PermissionMissing("SharePoint", FILES_ROLE, refused.evidence) from None
         value = answer.value.get("value") if isinstance(answer.value, dict) else None
@@ -120,6 +117,10 @@ class Library:
         usable = {n: c for n, c in counts.items() if n.lower() not in _SYSTEM_FOLDERS}
         if usable:
             return str(max(usable, key=lambda name: (usable[name], name == DEFAULT_FOLDER, name)))
+        # A library that is not there may list no folders instead of answering 404.
+        answer = self._site.get(f"{url}?$select=Exists")
+        if not isinstance(answer.value, dict) or answer.value.get("Exists") is False:
+            raise NotFound(answer.evidence)
         self._create_folder(host)
         return DEFAULT_FOLDER
 
