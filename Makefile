@@ -13,7 +13,7 @@ endif
 SETUP := @$(ANY_PYTHON) -m local.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo start test lint bench package clean
+.PHONY: help setup demo start test lint bench soak fuzz package clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,14 @@ lint: ## only the static checks of `make test`
 bench: ## requests, bytes, CPU and memory for tenants of up to 100,000 people
 	$(SETUP) --runtime
 	@$(RUN) local.bench
+
+soak: ## 20 nights over a changing tenant of 5,000 people, with faults and quotas
+	$(SETUP)
+	@$(RUN) local.soak
+
+fuzz: ## spoiled bytes into every parser, for ten minutes
+	$(SETUP)
+	@$(RUN) local.fuzz
 
 package: ## the zip to deploy, with its dependencies
 	@$(ANY_PYTHON) -m local.package
