@@ -180,12 +180,11 @@ class SharePoint(Library):
         if self._queries:
             query = csom.set_properties(account, properties)
             try:
-                answer = self._site.post(admin + csom.PATH, query, "text/xml")
-            except (Refused, Rejected, NotFound):
-                pass
-            else:
-                csom.check(answer)
+                self._site.post(admin + csom.PATH, query, "text/xml", judge=csom.check)
                 return
+            except (Refused, Rejected, NotFound) as error:
+                if error.evidence.status == 200:  # noqa: PLR2004 - the query's own error
+                    raise
         # The endpoint itself is refused, so the properties go one by one.
         for name, value in properties:
             body = {"accountName": account, "propertyName": name, "propertyValue": value}
