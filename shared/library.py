@@ -45,7 +45,67 @@ class Library:
                 try:
                     self._folders[host] = self._find_folder(host)
                 except NotFound as missing:
-            raise _no_library(host, missing) from None
+                    raise ConfigurationError(
+                        [
+                            f"{host} has no library '{LIBRARY}' ({missing}): SharePoint makes it "
+                            "when the first user opens his own profile photo in SharePoint or "
+                            "OneDrive"
+                        ]
+                    ) from None
+            return self._folders[host]
+
+    def thumbnail(self, place: Place, size: str) -> bytes | None:
+        """The bytes of one file; None when there is none."""
+        url = _file_url(place, size, "/$value")
+        answer = self._site.get(url, accept={NOT_FOUND}, want_json=False)
+        return answer.body if answer.ok else None
+
+    def has_files(self, place: Place) -> bool:
+        """Whether all three files are there and none is empty."""
+        for size in SIZES:
+            url = _file_url(place, size, "?$select=Exists,Length")
+            answer = self._site.get(url, accept={NOT_FOUND})
+            value = answer.value if answer.ok else {}
+            if not isinstance(value, dict) or not number(value.get("Length")):
+                return False
+        return True
+
+    def upload(self, place: Place, thumbnails: "Thumbnails") -> None:
+        """Write the three files over whatever is there: L, S, then M, which PictureURL names.
+
+        Raises:
+            Rejected: SharePoint stored another number of bytes, or refuses (checked out, locked).
+            MalformedAnswer: it does not say what it stored.
+            Refused, NotFound, Unavailable, Throttled, OutOfTime: see `shared.errors`.
+        """
+        folder = literal(f"/{LIBRARY}/{place.folder}")
+        data = {"L": thumbnails.large, "S": thumbnails.small, "M": thumbnails.medium}
+        for size in SIZES:
+            name = literal(place.file_name(size))
+            url = (
+                f"{place.host}/_api/web/GetFolderByServerRelativePath(decodedUrl='{folder}')"
+                f"/Files/AddUsingPath(decodedUrl='{name}',overwrite=true)"
+            )
+            answer = self._site.post(url, data[size], "application/octet-stream")
+            if not isinstance(answer.value, dict):
+                raise answer.malformed("no file in the answer")
+            stored = answer.value.get("Length")
+            if stored is not None and number(stored) != len(data[size]):
+                raise Rejected(replace(answer.evidence, message="stored another length"))
+
+    def recycle(self, place: Place) -> None:
+        """Move the three files to the recycle bin; those that are gone are fine."""
+        for size in SIZES:
+            url = _file_url(place, size, "/recycle()")
+            self._site.post(url, b"", JSON, accept={NOT_FOUND}, want_json=False)
+
+    def _find_folder(self, host: str) -> str:
+        library = literal(f"/{LIBRARY}")
+        url = f"{host}/_api/web/GetFolderByServerRelativePath(decodedUrl='{library}')"
+        try:
+            answer = self._site.get(f"{url}/Folders?$select=Name,ItemCount")
+        except Refused as refused:
+            raise PermissionMissing("SharePoint", FILES_ROLE, refused.evidence) from None
         value = answer.value.get("value") if isinstance(answer.value, dict) else None
         if not isinstance(value, list):
             raise answer.malformed("no list of folders")
@@ -61,26 +121,13 @@ class Library:
         answer = self._site.get(f"{url}?$select=Exists")
         if not isinstance(answer.value, dict) or answer.value.get("Exists") is False:
             raise NotFound(answer.evidence)
-        try:
-            self._create_folder(host)
-        except NotFound as missing:
-            # Some sites answer with an empty list for a library that is not there.
-            raise _no_library(host, missing) from None
+        self._create_folder(host)
         return DEFAULT_FOLDER
 
     def _create_folder(self, host: str) -> None:
         path = literal(f"/{LIBRARY}/{DEFAULT_FOLDER}")
         url = f"{host}/_api/web/folders/AddUsingPath(decodedUrl='{path}')"
         self._site.post(url, b"", JSON, want_json=False)
-
-
-def _no_library(host: str, missing: NotFound) -> ConfigurationError:
-    return ConfigurationError(
-        [
-            f"{host} has no library '{LIBRARY}' ({missing}): SharePoint makes it when the first "
-            "user opens his own profile photo in SharePoint or OneDrive"
-        ]
-    )
 
 
 def _file_url(place: Place, size: str, rest: str) -> str:
