@@ -133,15 +133,15 @@ class Checkpoint:
         if self._read_only:
             return shard, set()
         base = shard.records
-        for _ in range(SAVE_ATTEMPTS):
+        for attempt in range(SAVE_ATTEMPTS):
             merged = {
                 user_id: merge(base.get(user_id), ours, shard.records.get(user_id))
                 for user_id, ours in changes.items()
             }
             disputed = {user_id for user_id, (_, is_disputed) in merged.items() if is_disputed}
             records = shard.records | {user_id: record for user_id, (record, _) in merged.items()}
-            if records == shard.records:
-                # Nothing new; or it is our own write, of which no answer came back.
+            if attempt and records == shard.records:
+                # Our own write, of which no answer came back; or theirs says it all.
                 return shard, disputed
             etag = self._put(shard, dump_shard(records))
             if etag is not None:

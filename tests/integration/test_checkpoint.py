@@ -111,12 +111,28 @@ def test_saved_again_over_what_was_saved(checkpoint: Checkpoint, faults: BlobFau
     assert (faults.count("PUT", BLOB), faults.count("GET", BLOB)) == (1, 1)
 
 
-def test_nothing_new_is_not_written(checkpoint: Checkpoint, faults: BlobFaults) -> None:
-    """A record that is stored already causes no write."""
-    first, _ = checkpoint.save(checkpoint.load("6e"), {ID: record(1, "A")})
+def test_nothing_new_is_checked_all_the_same(checkpoint: Checkpoint) -> None:
+    """Saving what was read is no news, but tells whether another writer came between."""
+    base, _ = checkpoint.save(checkpoint.load("6e"), {ID: record(1, "")})
+    assert checkpoint.save(base, {ID: record(1, "")})[1] == set()
+
+    base = checkpoint.load("6e")
+    checkpoint.save(base, {ID: record(2, "A")})
+
+    saved, disputed = checkpoint.save(base, {ID: record(1, "")})
+    assert saved.records == {ID: record(2, "")}
+    assert disputed == {ID}
+
+
+def test_what_another_says_already_is_not_written(
+    checkpoint: Checkpoint, faults: BlobFaults
+) -> None:
+    """When the other writer's record stands, there is nothing to write."""
+    base, _ = checkpoint.save(checkpoint.load("6e"), {ID: record(1, "A")})
+    checkpoint.save(base, {ID: record(3, "B")})
     faults.clear()
-    assert checkpoint.save(first, {ID: record(1, "A")}) == (first, set())
-    assert faults.sent == []
+    assert checkpoint.save(base, {ID: record(2, "A")})[0].records == {ID: record(3, "B")}
+    assert faults.count("PUT", BLOB) == 1
 
 
 def test_a_dry_run_saves_no_records(app: App, container: ContainerClient) -> None:
