@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -204,7 +205,8 @@ def test_a_crashed_host_is_taken_over(world: Make) -> None:
 
 def test_a_lease_taken_over_in_the_middle(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A renewal that finds the lease taken ends the run before its next write."""
-    monkeypatch.setattr(lease.Lease.acquire.__func__, "__kwdefaults__", {"renew_every": 0.001})
+    hasty = partial(lease.Lease.acquire, renew_every=0.001)
+    monkeypatch.setattr(lease.Lease, "acquire", staticmethod(hasty))
     here = world(users=4, settings={"MAX_CONCURRENCY": "1"})
     lost = threading.Event()
     keep = lease.Lease._keep
