@@ -26,7 +26,7 @@ from shared.transport import Budget
 
 def main() -> None:
     """Do what the first argument says and print what it cost."""
-    work = {"night": _night, "seed": _seed, "script": _script, "idle": _idle}[sys.argv[1]]
+    work = {"night": _night, "seed": seed, "script": _script, "idle": _idle}[sys.argv[1]]
     config = settings.load(os.environ)
     began, cpu = time.monotonic(), time.process_time()
     result = work(App(config))
@@ -61,7 +61,7 @@ def _script(app: App) -> dict[str, Any]:
     return {"users": run_script(app)}
 
 
-def _seed(app: App) -> dict[str, Any]:
+def seed(app: App) -> dict[str, Any]:
     """Write the checkpoint as a first run would leave it, without the pictures.
 
     A first run over 100,000 people would take the emulated tenant many minutes; what an unchanged
