@@ -24,9 +24,9 @@ from typing import Any, Self
 
 from local.function_json import AppError, Function
 from local.host_http import Request, Server, decode_path
-from local.ncrontab import Schedule
 from local.routing import Keys, Route, query_values, resolve_settings
 from local.worker import HttpAnswer, InvocationFailed, LoadFailed, Worker
+from shared.ncrontab import Schedule
 
 _log = logging.getLogger("local.host")
 

@@ -1,11 +1,12 @@
 """Can the program do its work here? Each check says what is wrong and how to mend it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared import runs
+from shared import roles, runs
 from shared.app import App
 from shared.errors import (
     ConfigurationError,
@@ -17,8 +18,10 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
-from shared.graph import User
-from shared.sharepoint import FILES_ROLE, PROFILES_ROLE, SharePoint
+from shared.graph import Page, User
+from shared.ncrontab import Schedule
+from shared.records import iso, seconds_of
+from shared.sharepoint import SharePoint
 from shared.transport import Budget
 
 STORAGE_SECONDS = 20.0
@@ -28,8 +31,10 @@ PATIENCE_SECONDS = 30.0
 FRESH_SECONDS = 300.0
 """How long good results are given again without asking anybody."""
 
+LATE_SECONDS = 7200.0
+"""How long after it was due a firing is missed: longer than one works without a word."""
+
 _NOBODY = User("00000000-0000-0000-0000-000000000000", "photo-sync-check@nobody.invalid")
-_LARGER_ROLES = {"User.Read.All": {"User.ReadWrite.All", "Directory.Read.All"}}
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,14 @@ def run_and_checks(
         return None, [Check("settings", ok=False, detail=str(settings_problem), remedy=remedy)]
     run, storage = _storage(app)
     now = app.clock.monotonic()
-    if storage.ok and _kept and _kept[0] is app and now - _kept[1] < FRESH_SECONDS:
-        return run, _kept[2]
-    checks = [Check("settings", ok=True, detail="complete"), storage, *_services(app)]
-    _kept = (app, now, checks) if all(check.ok for check in checks) else None
-    return run, checks
+    kept = _kept
+    if kept and kept[0] is app and now - kept[1] < FRESH_SECONDS:
+        services = kept[2]
+    else:
+        services = _services(app)
+        _kept = (app, now, services) if all(check.ok for check in services) else None
+    settings = Check("settings", ok=True, detail="complete")
+    return run, [settings, storage, *services, _schedule(app, run, known=storage.ok)]
 
 
 def _storage(app: App) -> tuple[runs.Run | None, Check]:
@@ -95,17 +103,14 @@ def _storage(app: App) -> tuple[runs.Run | None, Check]:
 
 def _services(app: App) -> list[Check]:
     settings = app.settings
-    graph_roles = ["User.Read.All"]
-    if settings.sync_group_id:
-        graph_roles.append("GroupMember.Read.All")
-    graph = _Token(app, "Microsoft Graph", settings.graph_url)
+    graph = _Token(app, roles.GRAPH, settings.graph_url)
     # Without a token for the one there is none for the other, and asking takes its time.
-    sharepoint = _Token(app, "SharePoint", settings.mysite_url, unless=graph.problem)
+    sharepoint = _Token(app, roles.SHAREPOINT, settings.mysite_url, unless=graph.problem)
     budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
     site = app.sharepoint(budget, read_only=True)
     return [
-        graph.check("Graph token and roles", graph_roles),
-        sharepoint.check("SharePoint token and roles", [PROFILES_ROLE, FILES_ROLE]),
+        graph.check("Graph token and roles"),
+        sharepoint.check("SharePoint token and roles"),
         sharepoint.ask(
             "My Site photo folder",
             lambda: f"'{site.folder(settings.mysite_url)}' on {settings.mysite_url}",
@@ -116,7 +121,71 @@ def _services(app: App) -> list[Check]:
             lambda: _read_nobody(app, site),
             f"SHAREPOINT_ADMIN_URL must be the tenant's admin site (now {settings.admin_url})",
         ),
+        graph.ask(
+            "scope size",
+            lambda: _scope_size(app, budget),
+            "test USER_FILTER and SYNC_GROUP_ID in Graph Explorer: docs/operate.md, source-fault",
+        ),
     ]
+
+
+def _scope_size(app: App, budget: Budget) -> str:
+    """How many users the settings select: one request for the filter, one for the group."""
+    settings, graph = app.settings, app.graph(budget)
+    users = _announced(graph.users(settings.user_filter, page_size=1))
+    found = f"{users:,} users match USER_FILTER"
+    if settings.sync_group_id:
+        members = _announced(graph.members(settings.sync_group_id, page_size=1))
+        found += f"; SYNC_GROUP_ID has {members:,}; in scope is who is among both"
+    else:
+        members = users
+    if not users or not members:
+        raise ConfigurationError([f"nobody is in scope: {found}"])
+    return found
+
+
+def _announced(pages: Iterator[Page]) -> int:
+    """How long a listing is, by its first page."""
+    first = next(pages)
+    return len(first.users) if first.expected is None else first.expected
+
+
+def _schedule(app: App, run: runs.Run | None, *, known: bool) -> Check:
+    """Whether the timer has a schedule and keeps it.
+
+    Args:
+        app: the program.
+        run: the last one.
+        known: storage could be asked for it.
+    """
+    name, now = "function schedule", app.clock.time()
+    remedy = "set SYNC_SCHEDULE, for example to 0 */15 1-5 * * *"
+    if not app.settings.schedule:
+        return Check(name, ok=False, detail="SYNC_SCHEDULE is not set", remedy=remedy)
+    try:
+        schedule = Schedule.parse(app.settings.schedule)
+        following = _firing(schedule, now)
+    except ValueError as error:
+        return Check(name, ok=False, detail=f"SYNC_SCHEDULE: {error}", remedy=remedy)
+    found = f"next firing {iso(following)}"
+    if run is None:
+        return Check(name, ok=True, detail=f"no run yet; {found}" if known else found)
+    began, last = seconds_of(run.started), seconds_of(run.updated or run.started)
+    found = f"last run {run.status}, begun {(now - began) / 3600:.1f} hours ago; {found}"
+    interval = app.settings.run_interval.total_seconds()
+    due = _firing(schedule, max(last, began + interval) if run.finished else last)
+    if now - due < LATE_SECONDS:
+        return Check(name, ok=True, detail=found)
+    return Check(
+        name,
+        ok=False,
+        detail=f"a firing was due {iso(due)} and took nothing up; {found}",
+        remedy="is SyncTimer disabled or the app stopped: docs/operate.md, night-missing",
+    )
+
+
+def _firing(schedule: Schedule, after: float) -> float:
+    return schedule.next_after(datetime.fromtimestamp(after, UTC)).timestamp()
 
 
 class _Token:
@@ -140,11 +209,13 @@ class _Token:
             except PhotoSyncError as error:
                 self.problem = str(error)
 
-    def check(self, name: str, wanted: list[str]) -> Check:
+    def check(self, name: str) -> Check:
         """Whether it carries the roles; a grant may be a day older than the token."""
         if self.problem:
             return self._no_token(name)
-        missing = [role for role in wanted if not _covers(self._roles(), role)]
+        wanted = roles.needed(self._resource, with_group=bool(self._settings.sync_group_id))
+        held = self._roles()
+        missing = [role for role in wanted if not roles.covers(held, self._resource, role)]
         if not missing:
             carries = f"the token for {self._resource} carries {', '.join(wanted)}"
             return Check(name, ok=True, detail=carries)
@@ -184,17 +255,11 @@ class _Token:
         words = ["infra/permissions/grant.sh", "--principal-id", str(principal)]
         if self._settings.sync_group_id:
             words.append("--with-group")
-        if "Sites.Selected" in self._roles():
+        if roles.SELECTED_ROLE in self._roles():
             words += ["--narrow", "--my-site", str(urlsplit(self._settings.mysite_url).hostname)]
         if self._settings.cloud != "global":
             words += ["--graph", self._settings.graph_url]
         return " ".join(words)
-
-
-def _covers(roles: set[str], wanted: str) -> bool:
-    if wanted == FILES_ROLE and "Sites.Selected" in roles:
-        return True
-    return wanted in roles or bool(roles & _LARGER_ROLES.get(wanted, set()))
 
 
 def _read_nobody(app: App, site: SharePoint) -> str:

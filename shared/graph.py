@@ -97,7 +97,7 @@ class Graph:
         self._root = f"{root}/v1.0"
         self._budget = budget
 
-    def users(self, user_filter: str) -> Iterator[Page]:
+    def users(self, user_filter: str, page_size: int = PAGE_SIZE) -> Iterator[Page]:
         """All users that match an OData filter; after an expired page token, again from the start.
 
         Raises:
@@ -108,12 +108,12 @@ class Graph:
         query = {
             "$filter": user_filter,
             "$select": "id,userPrincipalName",
-            "$top": str(PAGE_SIZE),
+            "$top": str(page_size),
             "$count": "true",
         }
         return self._pages(f"{self._root}/users?{urlencode(query)}", "User.Read.All", "USER_FILTER")
 
-    def members(self, group_id: str) -> Iterator[Page]:
+    def members(self, group_id: str, page_size: int = PAGE_SIZE) -> Iterator[Page]:
         """The users among a group's members, nested groups included.
 
         Raises:
@@ -121,7 +121,7 @@ class Graph:
             PermissionMissing: `GroupMember.Read.All` is missing.
             ServiceError: the listing could not be read.
         """
-        query = {"$select": "id,userPrincipalName", "$top": str(PAGE_SIZE), "$count": "true"}
+        query = {"$select": "id,userPrincipalName", "$top": str(page_size), "$count": "true"}
         url = (
             f"{self._root}/groups/{_segment(group_id)}/transitiveMembers/microsoft.graph.user"
             f"?{urlencode(query)}"

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from shared.answers import NOT_FOUND, number
 from shared.errors import ConfigurationError, NotFound, PermissionMissing, Refused, Rejected
 from shared.places import DEFAULT_FOLDER, LIBRARY, SIZES, Place, is_folder_name
+from shared.roles import FILES_ROLE
 from shared.site import JSON, Site, literal
 
 if TYPE_CHECKING:
     from shared.thumbnails import Thumbnails
-
-FILES_ROLE = "Sites.FullControl.All"
 
 _SYSTEM_FOLDERS = frozenset({"forms", "_t", "_w"})
 

@@ -23,18 +23,17 @@ from shared.errors import (
     ServiceError,
 )
 from shared.graph import User
-from shared.library import FILES_ROLE, Library
+from shared.library import Library
 from shared.places import Place, admin_of, is_trusted_host
 from shared.profiles import Profile
+from shared.roles import PROFILES_ROLE
 from shared.site import JSON, Site, owns
 from shared.transport import Budget, Service
 
 if TYPE_CHECKING:
     from shared.thumbnails import Thumbnails
 
-__all__ = ["FILES_ROLE", "PROFILES_ROLE", "ReadOnlySharePoint", "SharePoint", "owns"]
-
-PROFILES_ROLE = "User.ReadWrite.All"
+__all__ = ["ReadOnlySharePoint", "SharePoint", "owns"]
 
 _THROTTLED = frozenset({429, 503})
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from local.function_json import read_functions
-from local.ncrontab import Schedule
 from local.worker import Worker
+from shared.ncrontab import Schedule
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = {function.name: function for function in read_functions(ROOT)}

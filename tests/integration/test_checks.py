@@ -21,7 +21,10 @@ NAMES = [
     "SharePoint token and roles",
     "My Site photo folder",
     "admin site",
+    "scope size",
+    "function schedule",
 ]
+SERVICES = NAMES[2:-1]
 
 
 def checks(here: Served) -> dict[str, dict[str, Any]]:
@@ -41,7 +44,7 @@ def wrong(here: Served) -> list[str]:
 
 
 def test_all_is_well(served: Make) -> None:
-    """All checks of the contract, in its order; nothing is written to SharePoint."""
+    """All checks of the contract, in its order, then two more; nothing is written."""
     here = served(users=1)
     assert list(checks(here)) == NAMES
     assert wrong(here) == []
@@ -108,7 +111,7 @@ def test_the_group_role_is_needed_only_with_a_group(served: Make) -> None:
     here.world.tenant.roles["graph"].discard("GroupMember.Read.All")
     assert wrong(here) == []
     here.settings(SYNC_GROUP_ID=here.world.tenant.group_id)
-    assert wrong(here) == ["Graph token and roles"]
+    assert wrong(here) == ["Graph token and roles", "scope size"]
 
 
 def test_a_larger_role_is_enough(served: Make) -> None:
@@ -141,7 +144,7 @@ def test_no_identity(served: Make) -> None:
     """Neither service is asked without a token, and the identity is not asked again and again."""
     here = served(users=1)
     here.settings(IDENTITY_ENDPOINT=None)
-    assert wrong(here) == NAMES[2:]
+    assert wrong(here) == SERVICES
     assert "IDENTITY_ENDPOINT" in checks(here)["Graph token and roles"]["detail"]
     assert here.world.tenant.tape.entries() == []
 
@@ -151,7 +154,7 @@ def test_an_identity_endpoint_that_fails(served: Make) -> None:
     fault = here.world.tenant.faults.add(
         Fault("status", status=500, service="identity", times=None)
     )
-    assert wrong(here) == NAMES[2:]
+    assert wrong(here) == SERVICES
     assert fault.fired == 3
     here.world.tenant.faults.clear()
     assert wrong(here) == []
@@ -257,6 +260,87 @@ def test_good_results_are_kept_for_five_minutes(served: Make) -> None:
     assert wrong(here) != []
     here.world.tenant.faults.clear()
     assert fault.fired
+    assert wrong(here) == []
+
+
+def test_the_scope_is_counted_by_one_request(served: Make) -> None:
+    """Nobody is listed for it, however many there are."""
+    here = served(users=30)
+    assert checks(here)["scope size"]["detail"] == "30 users match USER_FILTER"
+    (listing,) = here.world.tenant.tape.entries(operation="users.list")
+    assert "top=1&" in listing.target
+
+
+def test_the_scope_of_a_group_is_counted(served: Make) -> None:
+    here = served(users=30)
+    here.settings(SYNC_GROUP_ID=here.world.tenant.group_id)
+    detail = checks(here)["scope size"]["detail"]
+    assert "30 users match USER_FILTER" in detail
+    assert "SYNC_GROUP_ID has 3;" in detail
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"USER_FILTER": "userType eq 'Nobody'"},
+        {"USER_FILTER": "this is no filter"},
+        {"SYNC_GROUP_ID": "00000000-0000-4000-8000-000000000000"},
+    ],
+)
+def test_a_scope_without_anybody_is_named(served: Make, settings: dict[str, str]) -> None:
+    """Nobody matches, a filter that Graph refuses, a group that is not there."""
+    here = served(users=3)
+    here.settings(**settings)
+    assert wrong(here) == ["scope size"]
+    (setting,) = settings
+    assert setting in checks(here)["scope size"]["detail"]
+
+
+def test_an_empty_group_is_named(served: Make) -> None:
+    here = served(users=3)
+    group = here.world.tenant.group_id
+    here.world.tenant.directory.groups[group] = set()
+    here.settings(SYNC_GROUP_ID=group)
+    assert wrong(here) == ["scope size"]
+
+
+@pytest.mark.parametrize("schedule", [None, "0 0 25 * * *", "0 0 1 31 2 *"])
+def test_a_timer_that_never_fires_is_named(served: Make, schedule: str | None) -> None:
+    """No schedule, one that is none, one whose day never comes."""
+    here = served(users=1)
+    here.settings(SYNC_SCHEDULE=schedule)
+    assert wrong(here) == ["function schedule"]
+    assert "SYNC_SCHEDULE" in checks(here)["function schedule"]["remedy"]
+
+
+def test_the_schedule_tells_the_next_firing_and_the_age_of_the_last_run(served: Make) -> None:
+    here = served(users=1)
+    assert checks(here)["function schedule"]["detail"].startswith("no run yet; next firing ")
+    here.fire()
+    here.world.clock.advance(3 * 3600)
+    detail = checks(here)["function schedule"]["detail"]
+    assert detail.startswith("last run completed, begun 3.0 hours ago; next firing ")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "days", "late"),
+    [("0 0 1 * * *", 0.9, False), ("0 0 1 * * *", 3, True), ("0 0 1 1 1 *", 3, False)],
+)
+def test_a_night_that_did_not_come_is_noticed_by_the_schedule(
+    served: Make, schedule: str, days: float, late: bool
+) -> None:
+    """Not by a fixed number of hours: whoever runs it once a year is left alone."""
+    here = served(users=1)
+    here.settings(SYNC_SCHEDULE=schedule)
+    now = here.world.clock.time()
+    at_two = now - now % 86_400 + 86_400 + 2 * 3600
+    here.world.clock.advance(at_two - now)
+    here.fire()
+    here.world.clock.advance(days * 86_400)
+    assert wrong(here) == (["function schedule"] if late else [])
+    if late:
+        assert "disabled" in checks(here)["function schedule"]["remedy"]
+    here.fire()
     assert wrong(here) == []
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local.ncrontab import Schedule
+from shared.ncrontab import Schedule
 
 
 def at(text: str) -> datetime:
