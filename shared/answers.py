@@ -16,7 +16,11 @@ FORBIDDEN = 403
 NOT_FOUND = 404
 TOO_MANY = 429
 
+HIDDEN = "[hidden]"
+"""Stands where a secret was."""
+
 _MESSAGE_LENGTH = 200
+_TOKEN = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)+")
 
 
 @dataclass(frozen=True)
@@ -124,9 +128,14 @@ def error_of(data: object) -> tuple[str, str]:
 
 def printable(value: object, length: int = _MESSAGE_LENGTH) -> str:
     """One line of at most `length` characters, for logs and reports; "" for no scalar."""
-    text = str(value)[:2000] if isinstance(value, str | int | float) else ""
+    text = without_tokens(str(value)[:2000]) if isinstance(value, str | int | float) else ""
     flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return flat if len(flat) <= length else flat[: length - 1] + "…"
+
+
+def without_tokens(text: str) -> str:
+    """A service's text without any JSON web token that it quotes, whole or cut."""
+    return _TOKEN.sub(HIDDEN, text)
 
 
 def number(value: object) -> float | None:

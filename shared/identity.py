@@ -8,7 +8,6 @@ import base64
 import json
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import requests
 
 from shared import values
+from shared.answers import HIDDEN, without_tokens
 from shared.clock import Clock
 from shared.errors import TokenUnavailable
 from shared.settings import Settings
@@ -38,8 +38,6 @@ _EARLY_SECONDS = 300  # no request may carry a token that ends while it is on it
 _PAUSES = (1.0, 2.0)  # seconds before the second and third attempt
 _CONNECT_SECONDS, _READ_SECONDS = 5, 15
 _LONGEST_REASON = 300
-_TOKEN = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)+")
-_HIDDEN = "[hidden]"
 _LIBRARY_LEAD_IN = "Token request error: "
 
 
@@ -289,5 +287,5 @@ def _checked(resource: str) -> str:
 def _safe(error: Exception) -> str:
     """An error's reason in one line, without tokens, the platform's secret or its long tail."""
     text = " ".join(str(error).rpartition(_LIBRARY_LEAD_IN)[2].split()) or type(error).__name__
-    text = text.replace(os.environ.get("IDENTITY_HEADER") or "\0", _HIDDEN)
-    return _TOKEN.sub(_HIDDEN, text)[:_LONGEST_REASON].rstrip(". ")
+    text = text.replace(os.environ.get("IDENTITY_HEADER") or "\0", HIDDEN)
+    return without_tokens(text)[:_LONGEST_REASON].rstrip(". ")

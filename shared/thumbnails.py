@@ -5,6 +5,7 @@ without any metadata, and the same bytes for the same input.
 """
 
 import io
+import logging
 import struct
 import threading
 import warnings
@@ -22,6 +23,8 @@ from shared.errors import InvalidPhoto
 # Pillow's remarks on broken input go to the log as lines nobody can act on; the limits that some
 # of them are about are enforced here. Set once: warnings.catch_warnings is not thread-safe.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+# At DEBUG it logs the metadata it finds in a photo.
+logging.getLogger("PIL").setLevel(logging.WARNING)
 
 MAX_BYTES = 8 * 2**20
 MAX_PIXELS = 24_000_000
