@@ -21,6 +21,7 @@ ON_DEMAND = "on-demand"
 """Takes the place of a run's id in records that a call for one user wrote."""
 
 _DAY_SECONDS = 86_400
+_FAILURES = frozenset({Outcome.FAILED, Outcome.INVALID_PHOTO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,8 @@ def failed(
     """
     outcome = Outcome.INVALID_PHOTO if isinstance(error, InvalidPhoto) else Outcome.FAILED
     before = record.failing if record else None
-    if record and before and (record.run == policy.run or policy.on_demand):
+    counted = record is not None and record.run == policy.run and record.outcome in _FAILURES
+    if before and (counted or policy.on_demand):
         # Neither a resumed run nor an operator who keeps trying postpones the next attempt.
         count, retry_on = before.count, before.retry_on
     else:

@@ -215,7 +215,7 @@ def next_run(
     started = iso(now)
     if previous and started == previous.started:
         # Two runs in one millisecond would share their report.
-        started = iso(seconds_of(previous.started) + 0.001)
+        started = iso(seconds_of(previous.started) + 0.0015)
     run = Run(
         id=run_id,
         version=version,

@@ -176,3 +176,7 @@ def jpeg(colour: tuple[int, int, int] = (200, 30, 60), side: int = 648) -> bytes
     buffer = BytesIO()
     Image.new("RGB", (side, side), colour).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
+
+
+def void(_: object) -> None:
+    """For actions that are only wanted for their effect."""

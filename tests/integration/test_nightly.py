@@ -7,7 +7,7 @@ import pytest
 from local.tenant import Fault, Quirks
 from shared import nightly
 from tests.oracle import Oracle, served, thumbnails
-from tests.world import World, jpeg, outcomes
+from tests.world import World, jpeg, outcomes, void
 
 Make = Callable[..., World]
 
@@ -97,7 +97,10 @@ def test_every_outcome_has_its_night(world: Make) -> None:
     # His photo is back when he is asked the second time.
     here.tenant.faults.add(
         Fault(
-            "call", operation="photo.batch", nth=1, action=lambda: directory.set_photo(pending, b"")
+            "call",
+            operation="photo.batch",
+            nth=1,
+            action=lambda: void(directory.set_photo(pending, b"")),
         )
     )
     run = here.night()

@@ -44,7 +44,8 @@ def test_a_run_over_several_firings(world: Make, concurrency: str) -> None:
     started = here.clock.monotonic()
     slow(here)
     seen = []
-    for run in firings(here.app(MAX_CONCURRENCY=concurrency) and here):
+    here.settings["MAX_CONCURRENCY"] = concurrency
+    for run in firings(here):
         seen.append(run)
         assert here.clock.monotonic() - started - (len(seen) - 1) * QUARTER < 60 * len(seen)
         assert oracle.false_claims() == []
@@ -81,7 +82,8 @@ def test_a_night_that_is_too_short_for_reading(world: Make) -> None:
     here.clock.advance(86_400)
     here.tenant.tape.clear()
     slow(here, 15, "photo.batch")
-    runs = list(firings(here.app(**SLOW) and here))
+    here.settings.update(SLOW)
+    runs = list(firings(here))
     assert len(runs) > 1
     assert outcomes(runs[-1]) == {"unchanged": 60}
     assert here.writes() == []
@@ -145,6 +147,7 @@ def test_no_second_look_at_more_users_than_the_quota(world: Make) -> None:
     here.clock.advance(40 * 86_400)
     here.tenant.tape.clear()
     slow(here, 2, "photo.bytes")
-    *_, last = firings(here.app(**SLOW) and here)
+    here.settings.update(SLOW)
+    *_, last = firings(here)
     assert last.reverified == 60
     assert outcomes(last) == {"unchanged": 60}
