@@ -220,7 +220,7 @@ class _Firing:
         return sum(1 for _ in takewhile(lambda r: r.outcome is not Outcome.DEFERRED, results))
 
     def _account(self, results: Sequence[Result]) -> None:
-        """Count what is finished, note it in the report, and move the cursor behind it.
+        """Note what is finished in the report, count it, and move the cursor behind it.
 
         Whoever comes after the first deferred user gets another turn in the next firing; what was
         done for him is in his record.
@@ -228,10 +228,11 @@ class _Firing:
         self._lease.check()
         run = self._run
         finished = results[: self._finished(results)]
+        # May fail, so it comes first: counts and cursor are of the same users at any time.
+        self._checkpoint.append_lines(run, report.lines(finished, self._clock.time()))
         for result in finished:
             run.count(result.outcome)
         self._removals.note(finished)
-        self._checkpoint.append_lines(run, report.lines(finished, self._clock.time()))
         if finished:
             run.cursor = finished[-1].user.id
         self._save()
