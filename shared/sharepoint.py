@@ -144,7 +144,8 @@ class SharePoint(Library):
             raise PermissionMissing("SharePoint", PROFILES_ROLE, refused.evidence) from None
         except (Rejected, NotFound) as error:
             # 400 may be about one of these users; anything else is about batches.
-            self._batches = error.evidence.status == 400  # noqa: PLR2004
+            if error.evidence.status != 400:  # noqa: PLR2004
+                self._batches = False
             return {}
         parts = multipart.parse(answer.body, answer.headers.get("Content-Type", ""))
         if len(parts) != len(users):

@@ -85,17 +85,17 @@ class Site:
         call = Call(
             "POST", url, body=body, write=write, accept=accept, want_json=want_json, headers=headers
         )
-        for last in (False, True):
+        renewed = False
+        while True:
             try:
                 answer = self.service.send(self.budget, self._signed(call, origin))
                 judge(answer)
-            except (Refused, Rejected) as refused:
-                if last or not refused.evidence.code.startswith(_DIGEST_WANTED):
-                    raise
-                self._digests[origin] = self._new_digest(origin)
-            else:
                 return answer
-        raise AssertionError("the last attempt returned or raised")
+            except (Refused, Rejected) as refused:
+                if renewed or not refused.evidence.code.startswith(_DIGEST_WANTED):
+                    raise
+            renewed = True
+            self._digests[origin] = self._new_digest(origin)
 
     def _signed(self, call: Call, origin: str) -> Call:
         digest = self._digests.get(origin)

@@ -7,8 +7,13 @@ from local.clock import VirtualClock
 from local.tenant import Fault, Quirks, Quotas, Tenant
 from local.tenant.people import Person
 from shared.graph import Graph, User
+from shared.places import Place, choose
+from shared.profiles import Profile
 from shared.sharepoint import SharePoint, owns
+from shared.thumbnails import Thumbnails
 from shared.transport import Budget, Service
+
+IMAGES = Thumbnails(b"small", b"medium!", b"large bytes")
 
 
 class _Minted:
@@ -113,6 +118,35 @@ class Clients:
     def count(self, operation: str) -> int:
         """Requests on the tape."""
         return self.tenant.tape.count(operation=operation)
+
+    def profile_of(self, person: Person) -> Profile:
+        """What SharePoint knows of a person; fails the test when it is nothing."""
+        found = self.sharepoint.profiles([as_user(person)])[person.id]
+        assert isinstance(found, Profile), found
+        return found
+
+    def place_of(self, person: Person) -> Place:
+        """Where the program would write this person's files."""
+        profile = self.profile_of(person)
+        host = self.sharepoint.host_of(profile)
+        return choose(
+            picture_url=profile.picture_url,
+            host=host,
+            user_id=person.id,
+            upn=person.upn,
+            folder=self.sharepoint.folder(host),
+        )
+
+    def write(self, person: Person) -> Place:
+        """Upload `IMAGES` for a person and show them."""
+        place = self.place_of(person)
+        self.sharepoint.upload(place, IMAGES)
+        self.sharepoint.show(person.upn, place)
+        return place
+
+    def shown(self, person: Person) -> list[bytes | None]:
+        """What SharePoint's pages show of a person: S, M, L."""
+        return [self.tenant.sharepoint.shown_picture(person.id, size) for size in "SML"]
 
 
 def as_user(person: Person) -> User:

@@ -44,8 +44,12 @@ def test_what_is_asked() -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    [TYPE, "multipart/mixed; boundary=batchresponse_1", "Multipart/Mixed;Boundary=batchresponse_1 "]
-    + ["multipart/mixed; boundary=batchresponse_1; charset=utf-8"],
+    [
+        TYPE,
+        "multipart/mixed; boundary=batchresponse_1",
+        "Multipart/Mixed;Boundary=batchresponse_1 ",
+        "multipart/mixed; boundary=batchresponse_1; charset=utf-8",
+    ],
 )
 def test_parts_in_order(content_type: str) -> None:
     """Status, headers and JSON of each part, in the order they came."""
