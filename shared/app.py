@@ -9,7 +9,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -23,7 +23,7 @@ from shared.graph import Graph
 from shared.identity import Identity
 from shared.settings import Settings, load
 from shared.sharepoint import ReadOnlySharePoint, SharePoint, owns
-from shared.transport import Budget, Service
+from shared.transport import Budget, Service, Tokens
 
 CLOCK: Clock = time
 """Where the program's time comes from; tests put their own here before the first call."""
@@ -41,24 +41,39 @@ class App:
         self.settings = settings
         self.clock = clock
         self.identity = Identity(settings, clock=clock)
-        agent = f"NONISV|{settings.company}|PhotoSync/{__version__}"
-        self._graph = Service(
-            "graph",
-            origins=lambda origin: origin == settings.graph_url,
-            tokens=self.identity,
-            concurrency=settings.max_concurrency,
-            user_agent=agent,
-            clock=clock,
-        )
-        self._sharepoint = Service(
-            "sharepoint",
-            origins=partial(owns, mysite=settings.mysite_url, admin=settings.admin_url),
-            tokens=self.identity,
-            concurrency=settings.max_concurrency,
-            user_agent=agent,
-            clock=clock,
+        self._graph = self._service("graph", lambda origin: origin == settings.graph_url)
+        self._sharepoint = self._service(
+            "sharepoint", partial(owns, mysite=settings.mysite_url, admin=settings.admin_url)
         )
         self._storage = Storage(settings, self.identity, clock)
+
+    def _service(
+        self, name: str, origins: Callable[[str], bool], tokens: Tokens | None = None
+    ) -> Service:
+        return Service(
+            name,
+            origins=origins,
+            tokens=tokens or self.identity,
+            concurrency=self.settings.max_concurrency,
+            user_agent=f"NONISV|{self.settings.company}|PhotoSync/{__version__}",
+            clock=self.clock,
+        )
+
+    @property
+    def graph_service(self) -> Service:
+        """Microsoft Graph, for requests of other kinds than `Graph` makes."""
+        return self._graph
+
+    def sharepoint_service(self, hosts: Collection[str], tokens: Tokens | None = None) -> Service:
+        """SharePoint, for requests of other kinds than `SharePoint` makes; at the common pace.
+
+        Args:
+            hosts: the only origins that get a token.
+            tokens: other ones than the identity gives by itself.
+        """
+        service = self._service("sharepoint", lambda origin: origin in hosts, tokens)
+        service.pace = self._sharepoint.pace
+        return service
 
     def graph(self, budget: Budget) -> Graph:
         """Microsoft Graph for one invocation."""

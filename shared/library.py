@@ -55,14 +55,14 @@ class Library:
 
     def thumbnail(self, place: Place, size: str) -> bytes | None:
         """The bytes of one file; None when there is none."""
-        url = _file_url(place, size, "/$value")
+        url = file_url(place, size, "/$value")
         answer = self._site.get(url, accept={NOT_FOUND}, want_json=False)
         return answer.body if answer.ok else None
 
     def has_files(self, place: Place) -> bool:
         """Whether all three files are there and none is empty."""
         for size in SIZES:
-            url = _file_url(place, size, "?$select=Exists,Length")
+            url = file_url(place, size, "?$select=Exists,Length")
             answer = self._site.get(url, accept={NOT_FOUND})
             value = answer.value if answer.ok else {}
             if not isinstance(value, dict) or not number(value.get("Length")):
@@ -77,14 +77,9 @@ class Library:
             MalformedAnswer: it does not say what it stored.
             Refused, NotFound, Unavailable, Throttled, OutOfTime: see `shared.errors`.
         """
-        folder = literal(f"/{LIBRARY}/{place.folder}")
         data = {"L": thumbnails.large, "S": thumbnails.small, "M": thumbnails.medium}
         for size in SIZES:
-            name = literal(place.file_name(size))
-            url = (
-                f"{place.host}/_api/web/GetFolderByServerRelativePath(decodedUrl='{folder}')"
-                f"/Files/AddUsingPath(decodedUrl='{name}',overwrite=true)"
-            )
+            url = upload_url(place, size)
             answer = self._site.post(url, data[size], "application/octet-stream")
             if not isinstance(answer.value, dict):
                 raise answer.malformed("no file in the answer")
@@ -95,7 +90,7 @@ class Library:
     def recycle(self, place: Place) -> None:
         """Move the three files to the recycle bin; those that are gone are fine."""
         for size in SIZES:
-            url = _file_url(place, size, "/recycle()")
+            url = file_url(place, size, "/recycle()")
             self._site.post(url, b"", JSON, accept={NOT_FOUND}, want_json=False)
 
     def _find_folder(self, host: str) -> str:
@@ -129,6 +124,16 @@ class Library:
         self._site.post(url, b"", JSON, want_json=False)
 
 
-def _file_url(place: Place, size: str, rest: str) -> str:
+def upload_url(place: Place, size: str) -> str:
+    """URL that writes one file, over whatever is there."""
+    folder, name = literal(f"/{LIBRARY}/{place.folder}"), literal(place.file_name(size))
+    return (
+        f"{place.host}/_api/web/GetFolderByServerRelativePath(decodedUrl='{folder}')"
+        f"/Files/AddUsingPath(decodedUrl='{name}',overwrite=true)"
+    )
+
+
+def file_url(place: Place, size: str, rest: str) -> str:
+    """URL of one file, or with `rest` of something about it."""
     path = literal(place.path(size))
     return f"{place.host}/_api/web/GetFileByServerRelativePath(decodedUrl='{path}'){rest}"

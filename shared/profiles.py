@@ -1,5 +1,6 @@
 """User profiles of SharePoint Online, as PeopleManager returns them. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -100,21 +101,28 @@ def parse(status: int, body: Any) -> Profile | None:
         return None
     if body.get("odata.null") is True:
         raise ProfileMissing(csom.NO_PROFILE)
-    properties = body.get("UserProfileProperties")
-    if isinstance(properties, dict):
-        properties = properties.get("results")
-    if not isinstance(properties, list):
+    values = stored(body)
+    if values is None:
         return None
-    values = {
-        _text(entry.get("Key")).lower(): _text(entry.get("Value"))
-        for entry in properties
-        if isinstance(entry, dict)
-    }
     return Profile(
         host=origin_of(_text(body.get("PersonalSiteHostUrl"))),
         picture_url=values.get("pictureurl", ""),
         placeholder=values.get("sps-pictureplaceholderstate", ""),
     )
+
+
+def stored(body: Mapping[str, Any]) -> dict[str, str] | None:
+    """All stored properties by their name in lower case; None when there is no list of them."""
+    properties = body.get("UserProfileProperties")
+    if isinstance(properties, dict):
+        properties = properties.get("results")
+    if not isinstance(properties, list):
+        return None
+    return {
+        _text(entry.get("Key")).lower(): _text(entry.get("Value"))
+        for entry in properties
+        if isinstance(entry, dict)
+    }
 
 
 def _text(value: object) -> str:
