@@ -58,12 +58,20 @@ class Breaker:
         """Whether the next work should be a single user's."""
         return self._probing
 
+    def beside(self) -> "Breaker":
+        """A second judge of this service, for work that can fail while the first's succeeds."""
+        return Breaker(self._work, resource=self._resource, role=self._role, probing=self._probing)
+
     def succeeded(self) -> None:
         """The service did its part for a user."""
+        self.answered()
+        self._probing = False
+
+    def answered(self) -> None:
+        """The service told what was asked, but nothing was tried yet that failed last time."""
         with self._lock:
             self._results.append(True)
             self._succeeded = True
-            self._probing = False
 
     def failed(self, error: Exception | None) -> bool:
         """A user failed; only the service's failures count against it.

@@ -84,6 +84,8 @@ class Sync:
         self._stages = Stages(graph, sharepoint, sizes)
         self._pool = pool
         self._reading = reading
+        # Versions may be had while the photos behind them fail, but they prove the role.
+        self._fetching = reading.beside()
         self._writing = writing
         self._shards: dict[str, Shard] = {}
         self._fatal: PhotoSyncError | None = None
@@ -92,7 +94,11 @@ class Sync:
     @property
     def fatal(self) -> PhotoSyncError | None:
         """Why nothing more should be tried; None while all is well."""
-        return self._fatal or self._reading.cause or self._writing.cause
+        return self._fatal or self._cause
+
+    @property
+    def _cause(self) -> PhotoSyncError | None:
+        return self._reading.cause or self._fetching.cause or self._writing.cause
 
     def process(self, users: Sequence[User], *, rounds: int = ROUNDS) -> list[Result]:
         """Take users through their turns and save their records.
@@ -112,7 +118,7 @@ class Sync:
             if turn.open:
                 self._decide(turn)
         self._read_profiles([turn for turn in turns if turn.open and turn.needs_profile])
-        self._each(turns, self._stages.prepare, self._reading)
+        self._each(turns, self._prepare, self._fetching)
         return self._carry_out(turns, rounds)
 
     def remove(self, users: Sequence[User]) -> list[Result]:
@@ -202,6 +208,7 @@ class Sync:
                     turn.probe = self._reading.failed(answer.error)
                 else:
                     self._reading.succeeded()
+                    self._fetching.answered()
 
         batches = list(batched(turns, BATCH_SIZE, strict=False))
         self._first_alone(batches, read, self._reading)
@@ -231,6 +238,13 @@ class Sync:
 
         batches = list(batched(turns, multipart.MAX_PARTS, strict=False))
         self._first_alone(batches, read, self._writing)
+
+    def _prepare(self, turn: Turn) -> bool:
+        done = self._stages.prepare(turn)
+        if turn.settled and turn.images:
+            # SharePoint was asked, and shows the right picture.
+            self._writing.answered()
+        return done
 
     def _each(self, turns: Sequence[Turn], stage: Callable[[Turn], bool], breaker: Breaker) -> None:
         """Do one stage of all open turns; an error settles only the turn it belongs to."""
@@ -280,16 +294,20 @@ class Sync:
             turn.settled = Settle(Outcome.DEFERRED, str(error), error=error)
             return
         if judged and isinstance(error, ServiceError):
-            graph = error.evidence.service == "graph"
-            turn.probe = (self._reading if graph else self._writing).failed(error)
+            turn.probe = self._breaker_of(turn, error).failed(error)
         turn.fail(error)
+
+    def _breaker_of(self, turn: Turn, error: ServiceError) -> Breaker:
+        if error.evidence.service != "graph":
+            return self._writing
+        return self._fetching if turn.seen else self._reading
 
     def _judge(self, turns: Iterable[Turn]) -> None:
         """Turns that did not end are deferred; so are the failures of a service that is down.
 
         But not the probe's: if it is he who is poisoned, the next firing must try another user.
         """
-        stopped = self._reading.cause or self._writing.cause
+        stopped = self._cause
         for turn in turns:
             if turn.settled is None:
                 turn.settled = Settle(Outcome.DEFERRED)
