@@ -292,6 +292,28 @@ def test_a_call_that_runs_out_of_time_is_503(served: Make) -> None:
     assert here.post(user).json["outcome"] == "updated"
 
 
+def test_a_call_that_comes_too_late_to_save_claims_nothing(served: Make) -> None:
+    """SharePoint was written, the record was not: 503, and the next call finds it as it is."""
+    here = served(users=1)
+    (user,) = people(here)
+    late = Fault(
+        "call",
+        operation="profile.write",
+        when="after",
+        action=lambda: here.world.clock.advance(56),
+    )
+    here.world.tenant.faults.add(late)
+    reply = here.post(user)
+    assert reply.status == 503
+    assert reply.json["type"] == "urn:photo-sync:problem:out-of-time"
+    assert here.world.tenant.sharepoint.shown_picture(user)
+    assert here.get(user).status == 404
+    here.world.tenant.tape.clear()
+    assert here.post(user).json["outcome"] == "unchanged"
+    assert here.world.tenant.tape.writes() == []
+    assert here.get(user).json["photo"]
+
+
 def test_calls_for_one_user_at_the_same_time_end_with_one_truth(served: Make) -> None:
     """A second call inside the first, with a newer photo: record and picture agree at the end."""
     here = served(users=1)

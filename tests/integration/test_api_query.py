@@ -168,7 +168,7 @@ def test_any_query_is_refused_or_does_exactly_what_it_says(served: Make) -> None
     tenant = here.world.tenant
 
     @settings(
-        max_examples=60,
+        max_examples=40,
         deadline=None,
         derandomize=True,
         database=None,
