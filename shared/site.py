@@ -12,7 +12,7 @@ from shared.wire import Call
 
 JSON = "application/json;odata=nometadata"
 
-_DIGEST_WANTED = ("-2130575251", "-2130575252")
+DIGEST_WANTED = ("-2130575251", "-2130575252")
 """Codes of a missing and of an expired form digest, with HTTP 403 or in a query's ErrorInfo."""
 
 
@@ -92,7 +92,7 @@ class Site:
                 judge(answer)
                 return answer
             except (Refused, Rejected) as refused:
-                if renewed or not refused.evidence.code.startswith(_DIGEST_WANTED):
+                if renewed or not refused.evidence.code.startswith(DIGEST_WANTED):
                     raise
             renewed = True
             self._digests[origin] = self._new_digest(origin)
