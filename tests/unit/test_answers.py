@@ -1,6 +1,8 @@
 """Error bodies and headers as services send them, and as nobody should."""
 
 import json
+import time
+from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
 
@@ -147,10 +149,22 @@ def test_retry_after(value: str | None, seconds: float | None) -> None:
     assert retry_after(headers, VirtualClock()) == seconds
 
 
+@pytest.fixture
+def local_time() -> Iterator[None]:
+    """Sets the process's time zone back."""
+    yield
+    if hasattr(time, "tzset"):
+        time.tzset()
+
+
+@pytest.mark.usefixtures("local_time", "monkeypatch")
 @pytest.mark.parametrize("late", [90, 0, -90])
 @pytest.mark.parametrize("gmt", [True, False])
-def test_retry_after_as_date(late: int, gmt: bool) -> None:
-    """A date counts from now, in UTC; one that is over asks for nothing."""
+def test_retry_after_as_date(late: int, gmt: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A date counts from now, in UTC wherever we are; one that is over asks for nothing."""
+    monkeypatch.setenv("TZ", "Etc/GMT+5")
+    if hasattr(time, "tzset"):
+        time.tzset()
     clock = VirtualClock(1_790_000_000.0)
     date = formatdate(clock.time() + late, usegmt=gmt)
     assert retry_after({"Retry-After": date}, clock) == max(0, late)
