@@ -8,6 +8,7 @@ documents are written only under the run's lease. Layout: see docs/architecture.
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _APPEND_LIMIT_BYTES = 4 * 1024 * 1024
 _JSON = ContentSettings(content_type="application/json")
 _LINES = ContentSettings(content_type="application/jsonl")
 _CHANGED_MEANWHILE = frozenset({"ConditionNotMet", "BlobAlreadyExists", "TargetConditionNotMet"})
+
+_SHARD = re.compile(r"state/([0-9a-f]{2})\.json")
 
 _log = logging.getLogger("photo_sync.checkpoint")
 
@@ -100,6 +103,16 @@ class Checkpoint:
             except HttpResponseError as error:
                 if error.status_code != 412 and code_of(error) != "BlobNotFound":  # noqa: PLR2004
                     raise
+
+    def shards(self) -> list[str]:
+        """Names of the shards that there are.
+
+        Raises:
+            StateError: storage failed.
+        """
+        with _storage("list the shards"):
+            blobs = list(self._container.list_blob_names(name_starts_with="state/"))
+        return [found[1] for blob in blobs if (found := _SHARD.fullmatch(blob))]
 
     def load(self, name: str) -> Shard:
         """Read a shard; one that is missing is empty, one that is broken is set aside first.

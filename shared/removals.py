@@ -23,8 +23,6 @@ from shared.turn import Result
 AT_ONCE = 200
 """Removals between two saves of the run's counts."""
 
-_SHARDS = tuple(f"{number:02x}" for number in range(256))
-
 
 class Removals:
     """Collects whose photo is confirmed gone in this run, and clears their pictures at its end.
@@ -128,7 +126,7 @@ class Removals:
         """
         run = self._run
         written = removed = failed = 0
-        for name in _SHARDS:
+        for name in sorted({*self._checkpoint.shards(), *self._unsaved}):
             ours = self._unsaved.get(name, set()).copy()
             for user_id, record in self._checkpoint.load(name).records.items():
                 if record.photo:
