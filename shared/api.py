@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
-from shared import __version__, checks, ondemand, problems
+from shared import __version__, checks, ondemand, pilot, problems
 from shared.app import App, open_app
 from shared.errors import ConfigurationError
 from shared.graph import is_object_id
@@ -17,7 +17,7 @@ from shared.records import Photo, iso
 
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
-_SWITCHES = ("force", "dry_run")
+_SWITCHES = ("force", "dry_run", "pilot")
 _KEY_PARAMETERS = frozenset({"code", "clientid"})
 """How callers may send the function key in the query; checked and used by the host."""
 
@@ -73,8 +73,13 @@ def answer(method: str, user: str | None, url: str) -> HttpAnswer:
         return _refusal(problems.of(error))
 
 
-def _post(name: str, switches: Mapping[str, bool]) -> HttpAnswer:
+def _post(name: str, switches: dict[str, bool]) -> HttpAnswer:
     app = open_app()
+    if switches.pop("pilot", False):
+        if switches.get("force"):
+            why = "query parameter force does not go with pilot, which forces nothing"
+            raise Problem(HTTPStatus.BAD_REQUEST, "bad-query", why)
+        return _json(pilot.run(app, name, dry_run=switches.get("dry_run", False)))
     result = ondemand.sync_user(app, name, **switches)
     body = {
         "user": {"id": result.user.id, "userPrincipalName": result.user.upn},
