@@ -36,7 +36,8 @@ _SCOPE_SUFFIX = "/.default"
 _STORAGE = "https://storage.azure.com"
 _EARLY_SECONDS = 300  # no request may carry a token that ends while it is on its way
 _PAUSES = (1.0, 2.0)  # seconds before the second and third attempt
-_CONNECT_SECONDS, _READ_SECONDS = 5, 15
+# The endpoint is on this machine; and a caller is waiting for an answer within a minute.
+_CONNECT_SECONDS, _READ_SECONDS = 3, 6
 _LONGEST_REASON = 300
 _LIBRARY_LEAD_IN = "Token request error: "
 
