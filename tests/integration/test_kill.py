@@ -3,10 +3,12 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import pytest
 
 from local.azurite import Azurite
+from shared import thumbnails
 from shared.nightly import slice_size
 from shared.records import dump_shard, iso, parse_shard
 from shared.runs import Run
@@ -69,7 +71,12 @@ def _shown_alike(counts: dict[str, int]) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def day(azurite: Azurite) -> Iterator[Day]:
     """The day, with a run that nobody killed as its measure."""
-    with World(azurite, users=60, plain=False, shards=2, settings=SETTINGS) as world:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        World(azurite, users=60, plain=False, shards=2, settings=SETTINGS) as world,
+    ):
+        # The same few photos hundreds of times; making thumbnails sends nothing.
+        patch.setattr(thumbnails, "render", cache(thumbnails.render))
         oracle = Oracle(world)
         oracle.verify(world.fire())
         edited = make_eventful(world, oracle)
