@@ -6,6 +6,7 @@ program, which lives through all nights as it does in Azure, must not have grown
 
 import argparse
 import gc
+import logging
 import os
 import random
 import subprocess
@@ -268,6 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     seed = random.randrange(2**31) if options.seed is None else options.seed
+    logging.getLogger("photo_sync").addHandler(logging.NullHandler())  # the table says it
     print(bold(f"{options.nights} nights, {options.users:,} people, seed {seed}"), flush=True)
     with Azurite() as azurite:
         try:
