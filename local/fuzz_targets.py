@@ -152,8 +152,9 @@ def _files(reply: Reply) -> None:
     with network(reply):
         client = sharepoint()
         client.folder(MYSITE)
-        client.has_files(_PLACE)
-        client.upload(_PLACE, thumbnails.Thumbnails(b"s", b"m", b"l"))
+        images = thumbnails.Thumbnails(b"s", b"m", b"l")
+        client.has_files(_PLACE, images)
+        client.upload(_PLACE, images)
         client.recycle(_PLACE)
 
 

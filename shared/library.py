@@ -59,13 +59,13 @@ class Library:
         answer = self._site.get(url, accept={NOT_FOUND}, want_json=False)
         return answer.body if answer.ok else None
 
-    def has_files(self, place: Place) -> bool:
-        """Whether all three files are there and none is empty."""
-        for size in SIZES:
+    def has_files(self, place: Place, thumbnails: "Thumbnails") -> bool:
+        """Whether all three files are there with the lengths that they should have."""
+        for size, data in _by_size(thumbnails).items():
             url = file_url(place, size, "?$select=Exists,Length")
             answer = self._site.get(url, accept={NOT_FOUND})
             value = answer.value if answer.ok else {}
-            if not isinstance(value, dict) or not number(value.get("Length")):
+            if not isinstance(value, dict) or number(value.get("Length")) != len(data):
                 return False
         return True
 
@@ -77,14 +77,13 @@ class Library:
             MalformedAnswer: it does not say what it stored.
             Refused, NotFound, Unavailable, Throttled, OutOfTime: see `shared.errors`.
         """
-        data = {"L": thumbnails.large, "S": thumbnails.small, "M": thumbnails.medium}
-        for size in SIZES:
+        for size, data in _by_size(thumbnails).items():
             url = upload_url(place, size)
-            answer = self._site.post(url, data[size], "application/octet-stream")
+            answer = self._site.post(url, data, "application/octet-stream")
             if not isinstance(answer.value, dict):
                 raise answer.malformed("no file in the answer")
             stored = answer.value.get("Length")
-            if stored is not None and number(stored) != len(data[size]):
+            if stored is not None and number(stored) != len(data):
                 raise Rejected(replace(answer.evidence, message="stored another length"))
 
     def recycle(self, place: Place) -> None:
@@ -122,6 +121,11 @@ class Library:
         path = literal(f"/{LIBRARY}/{DEFAULT_FOLDER}")
         url = f"{host}/_api/web/folders/AddUsingPath(decodedUrl='{path}')"
         self._site.post(url, b"", JSON, want_json=False)
+
+
+def _by_size(thumbnails: "Thumbnails") -> dict[str, bytes]:
+    """The files in the order of `SIZES`."""
+    return dict(zip(SIZES, (thumbnails.large, thumbnails.small, thumbnails.medium), strict=True))
 
 
 def upload_url(place: Place, size: str) -> str:

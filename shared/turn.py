@@ -239,7 +239,7 @@ class Stages:
         good = turn.profile.shows(turn.place)
         if isinstance(turn.step, Check):
             turn.outcome = Outcome.REPAIRED
-            good = good and self._sharepoint.has_files(turn.place)
+            good = good and self._sharepoint.has_files(turn.place, turn.images)
         else:
             # M was written last, so when it is right the others are.
             good = good and self._sharepoint.thumbnail(turn.place, "M") == turn.images.medium

@@ -77,14 +77,14 @@ def test_the_whole_way_for_everybody(make: Make, quirks: dict[str, Any]) -> None
         assert here.shown(person) == [IMAGES.small, IMAGES.medium, IMAGES.large]
         assert here.write(person) == place
         assert here.profile_of(person).shows(place)
-        assert here.sharepoint.has_files(place)
+        assert here.sharepoint.has_files(place, IMAGES)
         assert here.sharepoint.thumbnail(place, "M") == IMAGES.medium
         here.sharepoint.hide(person.upn, place)
         here.sharepoint.recycle(place)
         here.sharepoint.recycle(place)
         assert here.shown(person) == [None, None, None]
         assert not here.profile_of(person).shows(place)
-        assert not here.sharepoint.has_files(place)
+        assert not here.sharepoint.has_files(place, IMAGES)
         assert here.sharepoint.thumbnail(place, "M") is None
 
 
