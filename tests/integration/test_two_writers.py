@@ -206,12 +206,16 @@ def test_crossing(
 # -- storage as the meeting point ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("nth", [0, 1], ids=["before the effects", "after them"])
+@pytest.mark.parametrize(("nth", "uploads"), [(0, 6), (1, 9)], ids=["withdrawal", "claim"])
 def test_a_call_before_the_night_saves(
-    scene: Callable[..., Scene], faults: BlobFaults, nth: int
+    scene: Callable[..., Scene], faults: BlobFaults, nth: int, uploads: int
 ) -> None:
-    """The record changes under the run just as it saves, first its withdrawal, then its claim."""
+    """The record changes under the run just as it saves: its withdrawal, or later its claim.
+
+    When it learns of the call before it has written, the older photo is never shown again.
+    """
     play = scene()
+    play.here.tenant.tape.clear()
     wanted, results = list[str](), list[Result]()
 
     def call() -> None:
@@ -226,6 +230,7 @@ def test_a_call_before_the_night_saves(
     assert fault.fired == 1
     assert results[0].outcome is Outcome.UPDATED
     assert "failed" not in outcomes(run)
+    assert play.here.operations()["file.upload"] == uploads
     play.verify(*wanted)
 
 
