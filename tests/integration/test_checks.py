@@ -9,7 +9,7 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from local.azurite import ACCOUNT, KEY, Azurite
 from local.tenant import Fault
 from local.tenant.quirks import Quirks
-from tests.served import Served
+from tests.served import ROOT, Served
 from tests.storage import put
 
 Make = Callable[..., Served]
@@ -49,6 +49,13 @@ def test_all_is_well(served: Make) -> None:
     assert list(checks(here)) == NAMES
     assert wrong(here) == []
     assert here.world.tenant.tape.writes() == []
+
+
+def test_every_check_is_in_the_manual() -> None:
+    """Names are stable: dashboards and runbooks quote them."""
+    manual = (ROOT / "docs" / "operate.md").read_text("utf-8")
+    for name in NAMES:
+        assert f"\n| `{name}` | " in manual
 
 
 def test_wrong_settings_are_all_listed(served: Make) -> None:
