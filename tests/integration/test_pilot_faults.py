@@ -182,3 +182,30 @@ def test_a_file_that_somebody_changes_meanwhile_is_noticed(world: MakeWorld) -> 
     here.tenant.faults.add(Fault("call", operation="file.upload", when="after", action=meddle))
     found = probes(here)
     assert "force=true" in found["P3"]["detail"]
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["once", "for ever"])
+def test_a_file_that_came_cut_is_not_written_back(world: MakeWorld, times: int | None) -> None:
+    """Complete as HTTP, shorter than SharePoint says it is: half a picture would go back."""
+    here = world(users=1)
+    here.call(person(here).id)
+    before = holds(here)
+    fault = Fault("truncate_clean", operation="file.read", url="/$value", times=times)
+    here.tenant.faults.add(fault)
+    found = probes(here)
+    assert fault.fired
+    assert found["P3"]["answer"] == NOT_TRIED
+    assert "not as long as SharePoint says" in found["P3"]["detail"]
+    assert holds(here) == before
+
+
+def test_a_user_without_profile_shows_whether_a_token_is_taken(world: MakeWorld) -> None:
+    """That SharePoint has no profile is an answer, so it took the token."""
+    here = world(users=1)
+    person(here).has_profile = False
+    every = [here.tenant.url(name) for name in ("graph", "mysite", "admin")]
+    check = here.tenant.tokens.check
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(here.tenant.tokens, "check", lambda asked, _: check(asked, every))
+        assert probes(here)["P9"]["answer"] == "yes"
+    assert probes(here)["P9"]["answer"] == "no"
