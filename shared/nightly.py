@@ -254,6 +254,10 @@ class _Firing:
     def _finish(self) -> None:
         run = self._run
         run.end(iso(self._clock.time()))
-        self._save()
+        run.updated = run.ended
+        self._take_counts()
+        self._lease.check()
+        # First: whoever dies in between finds the run unfinished, and writes its report again.
         self._checkpoint.save_report(run)
+        self._save()
         report.log_summary(run)

@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 
 from local.azurite import Azurite
+from local.tenant import Fault
 from shared import thumbnails
 from shared.nightly import slice_size
 from shared.records import dump_shard, iso, parse_shard
@@ -52,6 +53,7 @@ class Day:
     def verify(self, run: Run) -> None:
         """The run ended as it would have without the death, and repeated one slice at most."""
         self.oracle.verify(run)
+        assert self.world.report(run) == self.world.kept_run().to_json()
         assert _shown_alike(outcomes(run)) == _shown_alike(self.counts)
         repeated = self.world.operations()["file.upload"] - self.uploads
         assert 0 <= repeated <= 3 * slice_size(len(self.oracle.people()))
@@ -172,3 +174,32 @@ def test_killed_on_the_first_run(world: Make, share: float) -> None:
     oracle.verify(run)
     repeated = here.operations()["file.upload"] - 3 * run.counts["updated"]
     assert 0 <= repeated <= 3 * slice_size(len(oracle.people()))
+
+
+def test_killed_while_a_removal_fails(world: Make) -> None:
+    """Whatever was counted before the death: afterwards each user is in exactly one count."""
+    here = world(users=6, shards=1, settings=SETTINGS)
+    oracle = Oracle(here)
+    oracle.verify(here.fire())
+    gone = here.ids()[:3]
+    for user_id in gone:
+        here.tenant.directory.remove_photo(user_id)
+    here.tenant.faults.add(
+        Fault("status", status=423, operation="file.recycle", person=gone[1], times=None)
+    )
+    here.clock.advance(86_400)
+    past = Past(here)
+    expected = {"unchanged": 3, "removed": 2, "failed": 1}
+    with Death() as nobody:
+        assert outcomes(here.fire()) == expected
+    for number in range(nobody.sent):
+        past.restore()
+        with Death(number, after=True):
+            here.fire()
+        assert oracle.false_claims() == []
+        free_lease(here)
+        here.clock.advance(900)
+        run = here.fire()
+        assert outcomes(run) == expected, number
+        assert here.report(run)["removals"]["failed"] == 1
+        assert oracle.orphans() == []

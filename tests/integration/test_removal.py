@@ -261,3 +261,55 @@ def test_settings_changed_before_the_removals(world: Make) -> None:
     assert run.status == "completed"
     assert outcomes(run) == {"unchanged": 37, "removal_pending": 3}
     assert here.writes() == []
+
+
+def test_a_removal_without_a_profile(world: Make) -> None:
+    """With the profile gone there is nothing to hide: the files go all the same."""
+    here = prepared(world, users=4, gone=1)
+    oracle = Oracle(here)
+    whose = next(p for p in here.tenant.directory.people.values() if p.photo is None)
+    whose.has_profile = False
+    run = here.night()
+    oracle.verify(run)
+    assert outcomes(run) == {"unchanged": 3, "removed": 1}
+    assert len(here.tenant.sharepoint.files()) == 9
+
+
+def test_sharepoint_down_while_removing(world: Make) -> None:
+    """The run stops, everybody is pending still, and a later firing removes them."""
+    here = prepared(world, users=30, gone=25, REMOVAL_LIMIT="25")
+    oracle = Oracle(here)
+    down = here.tenant.faults.add(Fault("status", operation="profile.write", times=None))
+    here.clock.advance(86_400)
+    run, message = here.stopped()
+    assert "working with SharePoint fails for nearly everybody" in message
+    assert outcomes(run) == {"unchanged": 5, "removal_pending": 25}
+    down.times = 0
+    here.clock.advance(900)
+    run = here.fire()
+    oracle.verify(run)
+    assert outcomes(run) == {"unchanged": 5, "removed": 25}
+
+
+def test_a_photo_that_goes_while_it_is_read(world: Make) -> None:
+    """A version, and then no bytes: as if there had been no version."""
+    here = world(users=4, shards=1)
+    directory = here.tenant.directory
+    new, known = here.ids()[:2]
+
+    def vanish(user_id: str) -> None:
+        here.tenant.faults.add(
+            Fault(
+                "call",
+                operation="photo.bytes",
+                person=user_id,
+                action=lambda: directory.remove_photo(user_id),
+            )
+        )
+
+    vanish(new)
+    assert outcomes(here.fire()) == {"updated": 3, "no_photo": 1}
+    directory.set_photo(known, jpeg())
+    vanish(known)
+    assert outcomes(here.night()) == {"unchanged": 2, "no_photo": 1, "removal_pending": 1}
+    assert here.writes() == []
