@@ -212,3 +212,18 @@ def test_lasting_faults(
     assert caught.value.__cause__ is None
     if not isinstance(caught.value, LeaseLost):
         assert "Storage Blob Data Owner" in str(caught.value)
+
+
+def test_rights_are_probed_without_a_trace(
+    app: App, container: ContainerClient, faults: BlobFaults
+) -> None:
+    """Whether blobs may be written is known without writing one, to a full container and not."""
+    app.checkpoint().probe()
+    assert names(container) == []
+    put(container, "run.json", b"precious")
+    app.checkpoint().probe()
+    assert read(container, "run.json") == b"precious"
+
+    faults.add("status", method="PUT", status=403, code="AuthorizationPermissionMismatch")
+    with pytest.raises(StateError, match="AuthorizationPermissionMismatch"):
+        app.checkpoint().probe()
