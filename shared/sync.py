@@ -1,9 +1,9 @@
 """Takes users through their turns, many at a time: what `shared.plan` decides, `shared.turn` does.
 
 The order of effects is the heart of it. All reading comes first; then the records of users whose
-files are about to be overwritten withdraw their claim; then files, then profile properties; last
-the records claim what is there now. So whenever the process dies, no record claims what SharePoint
-does not hold, and repeating the turn repairs whatever was left half done.
+files are about to be written know of these files and claim nothing; then files, then profile
+properties; last the records claim what is there now. So whenever the process dies, no record claims
+what SharePoint does not hold, and repeating the turn repairs whatever was left half done.
 """
 
 import logging
@@ -142,7 +142,7 @@ class Sync:
         for turn in turns:
             if turn.user.id in disputed:
                 # Nothing was written yet, and what was read may be older than what is shown now.
-                turn.settled = _DISPUTED
+                turn.settled, turn.first = _DISPUTED, False
         self._each(turns, self._stages.write, self._writing)
         self._judge(turns)
         late = self._save({t.user.id: record for t in turns if (record := t.change())})

@@ -57,6 +57,7 @@ class Turn:
         outcome: if the write succeeds.
         digest: SHA-256 of the bytes.
         images: the thumbnails.
+        first: nothing was known of any files of his before this write.
         begun: something may have been written.
         probe: his failure alone stopped the run, which was testing the water with him.
         settled: how the turn ended.
@@ -74,6 +75,7 @@ class Turn:
     outcome: Outcome = Outcome.UPDATED
     digest: str = ""
     images: thumbnails.Thumbnails | None = None
+    first: bool = False
     begun: bool = False
     probe: bool = False
     settled: Settle | None = None
@@ -100,10 +102,18 @@ class Turn:
         return self.open and (self.removing or self.images is not None)
 
     def withdraw(self) -> Record | None:
-        """Stop claiming what is about to be changed; the record to save, if there is one."""
-        if not self.acts or not self.record or not self.record.photo:
+        """Before the first effect: know of the files, claim nothing of them; the record to save.
+
+        Also for a first write: were the process to die in it, and the photo be gone before the next
+        run, nobody would know that the picture is ours to remove.
+        """
+        if not self.acts:
             return None
-        self.record = plan.withdrawn(self.record, self.policy)
+        if self.record and self.record.photo:
+            self.record = plan.withdrawn(self.record, self.policy)
+        elif self.place:
+            self.first = True
+            self.record = self._with_files(self.place)
         return self.record
 
     def done(self, outcome: Outcome) -> None:
@@ -120,7 +130,7 @@ class Turn:
         """Settle by an error that concerns this user."""
         known = isinstance(error, PhotoSyncError)
         detail = str(error) if known else f"internal error: {type(error).__name__}"
-        record = self._known_files()
+        record = self.record
         if isinstance(error, ProfileMissing):
             if record and record.photo and record.photo.sha256:
                 # Where there is no profile nothing is shown, whatever was written once.
@@ -141,18 +151,23 @@ class Turn:
 
     def change(self) -> Record | None:
         """The record to save after the last effect; None when there is nothing new to say."""
-        record = self.settled.record if self.settled else None
-        return self._known_files() if record is None and self.begun else record
-
-    def _known_files(self) -> Record | None:
-        """The record, which must know of files that may be there now, whatever they hold."""
-        if not self.begun or self.place is None or self.photo:
+        if self.settled and self.settled.record:
+            return self.settled.record
+        if self.begun:
+            return self.record  # again, because who else wrote meanwhile has to be noticed
+        if self.first and self.record:
+            # Nothing was written after all, so what is there is not ours.
+            self.record = replace(self.record, photo=None, verified_at="")
             return self.record
+        return None
+
+    def _with_files(self, place: Place) -> Record:
+        """The record, which knows of files that may be there now, whatever they hold."""
         files = plan.done(
             self.record,
             self.user.upn,
             self.policy,
-            photo=Photo("", "", self.place),
+            photo=Photo("", "", place),
             outcome=Outcome.DEFERRED,
         )
         return replace(files, failing=self.record.failing if self.record else None)
