@@ -8,7 +8,7 @@ import os
 import uuid
 from typing import Any, ClassVar
 
-from hypothesis import HealthCheck, note, settings
+from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -323,6 +323,8 @@ def test_all_histories_end_well(azurite: Azurite) -> None:
             max_examples=_LONG or 8,
             stateful_step_count=30 if _LONG else 12,
             derandomize=not _LONG,
+            # Shrinking takes minutes; only the long form has them.
+            phases=(Phase.generate, Phase.shrink) if _LONG else (Phase.generate,),
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
