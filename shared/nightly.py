@@ -15,6 +15,7 @@ from shared.errors import LeaseLost, OutOfTime, PhotoSyncError, RunStopped, Thro
 from shared.graph import Graph, User
 from shared.lease import Lease
 from shared.outcomes import Outcome
+from shared.places import Place
 from shared.plan import Policy
 from shared.records import iso
 from shared.removals import Removals
@@ -169,6 +170,7 @@ class _Firing:
         sync = self._make_sync(quota - run.reverified)
         for slice_ in self._slices(users):
             results = sync.process(slice_)
+            self._forget(slice_)
             run.reverified = quota - sync.reverify_quota
             self._account(results)
             if sync.fatal:
@@ -198,7 +200,21 @@ class _Firing:
             reading=reading_breaker(probing=self._probing),
             writing=writing_breaker(probing=self._probing),
             reverify_quota=reverify_quota,
+            doubtful=self._run.writing,
+            note=self._note,
         )
+
+    def _note(self, first: dict[str, Place]) -> None:
+        """Before users are written for the first time: whoever finds this run dead must know."""
+        if first and not self._settings.dry_run:
+            self._run.writing |= first
+            self._save()
+
+    def _forget(self, users: Sequence[User]) -> None:
+        """Their records know now what there is to know."""
+        if not self._settings.dry_run:
+            for user in users:
+                self._run.writing.pop(user.id, None)
 
     def _reverify_quota(self) -> int:
         """Most users to look at again in one run: twice an even share, so that it catches up."""

@@ -268,10 +268,19 @@ def _record(user_id: str, value: Any) -> Record:
 
 
 def _photo(value: Any) -> Photo:
+    return Photo(as_text(value["etag"]), as_text(value["sha256"]), as_place(value))
+
+
+def as_place(value: Any) -> Place:
+    """Where a user's files are, in a document.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
     place = Place(as_text(value["host"]), as_text(value["folder"]), as_text(value["prefix"]))
     if not place.host or "/" in place.folder + place.prefix or not place.prefix:
         raise ValueError("no place")
-    return Photo(as_text(value["etag"]), as_text(value["sha256"]), place)
+    return place
 
 
 def as_text(value: Any) -> str:

@@ -1,12 +1,13 @@
 """The run as a document: `run.json` while it goes on, `runs/<started>.json` when it ends. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shared.errors import BrokenState
 from shared.graph import is_object_id
 from shared.outcomes import Outcome
-from shared.records import SCHEMA, as_count, as_moment, as_text, iso, seconds_of
+from shared.places import Place
+from shared.records import SCHEMA, as_count, as_moment, as_place, as_text, iso, seconds_of
 
 RUNNING = "running"
 COMPLETED = "completed"
@@ -52,6 +53,8 @@ class Run:
         removal_limit: most removals allowed; None before the end.
         removal_note: why removals were held back.
         reverified: users looked at because of REVERIFY_DAYS.
+        writing: where files of users without a record may be, because their first write was begun
+            and not yet recorded; whoever finds the run dead knows by it what is ours.
     """
 
     id: str
@@ -81,6 +84,7 @@ class Run:
     removal_limit: int | None = None
     removal_note: str = ""
     reverified: int = 0
+    writing: dict[str, Place] = field(default_factory=dict)
 
     def count(self, outcome: Outcome, number: int = 1) -> None:
         """Add users to an outcome."""
@@ -133,6 +137,7 @@ class Run:
                 "note": self.removal_note or None,
             },
             "reverified": self.reverified,
+            "writing": {user_id: asdict(place) for user_id, place in self.writing.items()},
         }
 
 
@@ -174,6 +179,7 @@ def from_json(document: dict[str, Any]) -> Run | None:
             removal_limit=_maybe(removals["limit"]),
             removal_note=as_text(removals["note"] or ""),
             reverified=as_count(document["reverified"]),
+            writing={_cursor(k): as_place(v) for k, v in document["writing"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise BrokenState("no run in it") from None
@@ -225,6 +231,8 @@ def next_run(
         started=started,
         previous_listed=(previous.listed or previous.previous_listed) if previous else None,
     )
+    if previous:
+        run.writing = dict(previous.writing)
     if previous and previous.scope != scope:
         run.source_fault = "the scope settings changed since the last run"
     return run, None if previous is None or previous.finished else previous

@@ -28,6 +28,7 @@ from shared.errors import (
 )
 from shared.graph import Graph, User
 from shared.outcomes import Outcome
+from shared.places import Place
 from shared.plan import Policy, Settle
 from shared.profiles import Profile
 from shared.records import Record
@@ -60,6 +61,9 @@ class Sync:
         pool: threads that do the turns.
         reading, writing: judge whether Graph and SharePoint are working at all.
         reverify_quota: most users to look at because of their age.
+        doubtful: where files of users without a record may be, from a run that died.
+        note: keeps in mind, before it happens, where users are written for the first time; None to
+            keep it in their records, at the cost of a further write of each shard.
     """
 
     def __init__(
@@ -75,6 +79,8 @@ class Sync:
         reading: Breaker,
         writing: Breaker,
         reverify_quota: int = 0,
+        doubtful: Mapping[str, Place] | None = None,
+        note: Callable[[dict[str, Place]], None] | None = None,
     ) -> None:
         self._graph = graph
         self._sharepoint = sharepoint
@@ -90,6 +96,8 @@ class Sync:
         self._shards: dict[str, Shard] = {}
         self._fatal: PhotoSyncError | None = None
         self.reverify_quota = reverify_quota
+        self._doubtful = dict(doubtful or {})
+        self._note_first = note
 
     @property
     def fatal(self) -> PhotoSyncError | None:
@@ -138,7 +146,14 @@ class Sync:
 
         Until then their records claim nothing, so that nothing wrong is believed if we die here.
         """
-        disputed = self._save({t.user.id: record for t in turns if (record := t.withdraw())})
+        withdrawn = {t.user.id: record for t in turns if (record := t.withdraw())}
+        if self._note_first:
+            first = [turn for turn in turns if turn.first]
+            self._note_first({turn.user.id: turn.place for turn in first if turn.place})
+            for turn in first:
+                del withdrawn[turn.user.id]
+                turn.first = False
+        disputed = self._save(withdrawn)
         for turn in turns:
             if turn.user.id in disputed:
                 # Nothing was written yet, and what was read may be older than what is shown now.
@@ -161,6 +176,9 @@ class Sync:
         self._policy = replace(self._policy, now=self._clock.time())
         self._load(users)
         turns = [Turn(user, self._policy, self._record(user)) for user in users]
+        for turn in turns:
+            if turn.user.id in self._doubtful:
+                turn.assume(self._doubtful[turn.user.id])
         self._read_versions(turns)
         return turns
 

@@ -58,6 +58,7 @@ class Turn:
         digest: SHA-256 of the bytes.
         images: the thumbnails.
         first: nothing was known of any files of his before this write.
+        assumed: files of his may be there, from a write that nobody recorded.
         begun: something may have been written.
         probe: his failure alone stopped the run, which was testing the water with him.
         settled: how the turn ended.
@@ -76,6 +77,7 @@ class Turn:
     digest: str = ""
     images: thumbnails.Thumbnails | None = None
     first: bool = False
+    assumed: bool = False
     begun: bool = False
     probe: bool = False
     settled: Settle | None = None
@@ -116,6 +118,12 @@ class Turn:
             self.record = self._with_files(self.place)
         return self.record
 
+    def assume(self, place: Place) -> None:
+        """Take it that files of his may be there, of which his record does not know."""
+        if not self.photo:
+            self.assumed = True
+            self.record = self._with_files(place)
+
     def done(self, outcome: Outcome) -> None:
         """All is well: SharePoint shows this photo, because it was written or seen there."""
         photo = None
@@ -153,7 +161,7 @@ class Turn:
         """The record to save after the last effect; None when there is nothing new to say."""
         if self.settled and self.settled.record:
             return self.settled.record
-        if self.begun:
+        if self.begun or self.assumed:
             return self.record  # again, because who else wrote meanwhile has to be noticed
         if self.first and self.record:
             # Nothing was written after all, so what is there is not ours.

@@ -11,6 +11,7 @@ from shared.graph import User
 from shared.places import Place
 from shared.profiles import Profile
 from shared.sharepoint import SharePoint
+from shared.thumbnails import Thumbnails
 from tests.clients import IMAGES
 from tests.loopback import Loopback, answer, budget, client
 
@@ -154,14 +155,16 @@ def test_an_upload_must_say_what_it_stored(
 
 
 @pytest.mark.parametrize(
-    ("length", "has"), [("5", True), (5, True), ("0", False), (None, False), ({}, False)]
+    ("length", "has"),
+    [("5", True), (5, True), ("0", False), ("6", False), (None, False), ({}, False)],
 )
-def test_files_without_content_do_not_count(
+def test_files_of_another_length_do_not_count(
     far: Loopback, sharepoint: SharePoint, place: Place, length: object, has: bool
 ) -> None:
-    """A file is there when it has bytes."""
+    """All three files are there when each has as many bytes as it should."""
+    same = Thumbnails(b"5 byt", b"5 byt", b"5 byt")
     far.script(answer(200, {"Exists": True, "Length": length}))
-    assert sharepoint.has_files(place) is has
+    assert sharepoint.has_files(place, same) is has
 
 
 @pytest.mark.parametrize("body", [[], {"Exists": False}, {}, None])
@@ -170,7 +173,7 @@ def test_files_that_are_not_described(
 ) -> None:
     """No description, no file."""
     far.script(answer(200, body))
-    assert not sharepoint.has_files(place)
+    assert not sharepoint.has_files(place, IMAGES)
 
 
 @pytest.mark.parametrize(
