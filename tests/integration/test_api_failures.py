@@ -293,7 +293,7 @@ def test_a_call_that_runs_out_of_time_is_503(served: Make) -> None:
 
 
 def test_a_call_that_comes_too_late_to_save_claims_nothing(served: Make) -> None:
-    """SharePoint was written, the record was not: 503, and the next call finds it as it is."""
+    """SharePoint was written, the record not finished: 503; it claims nothing until it is."""
     here = served(users=1)
     (user,) = people(here)
     late = Fault(
@@ -307,11 +307,10 @@ def test_a_call_that_comes_too_late_to_save_claims_nothing(served: Make) -> None
     assert reply.status == 503
     assert reply.json["type"] == "urn:photo-sync:problem:out-of-time"
     assert here.world.tenant.sharepoint.shown_picture(user)
-    assert here.get(user).status == 404
-    here.world.tenant.tape.clear()
-    assert here.post(user).json["outcome"] == "unchanged"
-    assert here.world.tenant.tape.writes() == []
+    assert here.get(user).json["photo"] is None
+    assert here.post(user).json["outcome"] == "updated"
     assert here.get(user).json["photo"]
+    assert agrees(here.world, user)
 
 
 def test_calls_for_one_user_at_the_same_time_end_with_one_truth(served: Make) -> None:

@@ -319,7 +319,10 @@ def test_a_removal_during_the_night(world: Make, point: Point) -> None:
 
 
 def test_many_calls_at_once(scene: Callable[..., Scene]) -> None:
-    """Six calls for one user and a nightly run, all at the same moment: one picture, one truth."""
+    """Six calls for one user and a nightly run, all at the same moment: one picture, one truth.
+
+    Whoever is disturbed too often says so and claims nothing; a quiet call then settles it.
+    """
     play = scene()
     wanted = play.change()
     start, ended = threading.Barrier(7), list[str]()
@@ -337,6 +340,8 @@ def test_many_calls_at_once(scene: Callable[..., Scene]) -> None:
     for thread in threads:
         thread.join()
 
-    assert set(ended) <= {"updated", "unchanged"}
+    assert set(ended) <= {"updated", "unchanged", "failed"}
     assert len(ended) == 6
+    if "failed" in ended:
+        assert play.here.call(play.user).outcome in {"updated", "unchanged"}
     play.verify(wanted)
