@@ -83,9 +83,10 @@ class Judge(Oracle):
         try:
             yield
         finally:
-            lost = {person_id for person_id in seen if not self._sees(person_id)}
             people = self._tenant.directory.people
-            assert [people[i].upn for i in lost if people[i].photo] == []
+            lost = [i for i in seen if i in people and not self._sees(i)]
+            robbed = [people[i].upn for i in lost if people[i].photo]
+            assert robbed == [], f"pictures lost of {robbed}"
 
     def _sees(self, person_id: str) -> bool:
         return self.shown(person_id)["M"] is not None
@@ -94,22 +95,24 @@ class Judge(Oracle):
         """Counts of a run that is not at work: a closed set, and they add up to who is in scope."""
         if run is None or run.status == runs.RUNNING:
             return
-        assert run.counts.keys() <= {outcome.value for outcome in Outcome}
+        assert run.counts.keys() <= {outcome.value for outcome in Outcome}, run.counts
         assert all(number >= 0 for number in run.counts.values()), run.counts
         assert sum(run.counts.values()) == run.in_scope, run.counts
 
     def converged(self, run: Run) -> None:
         """After enough clean runs: all as it should be."""
-        assert (run.status, run.reason) == ("completed", "")
+        assert (run.status, run.reason) == ("completed", ""), run
         self.account(run)
-        assert run.in_scope == len(self.people())
+        assert run.in_scope == len(self.people()), run
         wrong = self.wrong()
         for person in self.people():
             if person.photo is None and person.id in self._forgotten:
                 wrong.pop(person.upn, None)
-        assert wrong == {}
-        assert self.lies() == []
-        assert set(self.orphans()) <= self._lost
+        assert wrong == {}, wrong
+        lies = self.lies()
+        assert lies == [], f"false claims of {lies}"
+        orphans = set(self.orphans()) - self._lost
+        assert not orphans, f"files that nobody knows of: {orphans}"
 
 
 class Killed(BaseException):

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -80,6 +81,12 @@ class Histories(RuleBasedStateMachine):
             self.quiet_nights()
         finally:
             self.world.__exit__()
+
+    @initialize(first=st.booleans())
+    def first_night(self, first: bool) -> None:
+        """Mostly there is something to lose."""
+        if first:
+            self.night(24.0)
 
     # -- people ------------------------------------------------------------------------------
 
@@ -205,14 +212,16 @@ class Histories(RuleBasedStateMachine):
         assert run.status == "completed"
         self.judge.account(run)
 
-    @rule(hours=_hours, faults=st.lists(_faults, min_size=1, max_size=3))
-    def night_with_faults(self, hours: float, faults: list[dict[str, Any]]) -> None:
+    @rule(hours=_hours, faults=st.lists(_faults, min_size=1, max_size=3), who=_people)
+    def night_with_faults(self, hours: float, faults: list[dict[str, Any]], who: int) -> None:
+        self.photos_change(who)
         for fault in faults:
             self.tenant.faults.add(Fault(**fault))
         self.try_night(hours)
 
-    @rule(hours=_hours, at=st.integers(0, 90), after=st.booleans())
-    def night_with_death(self, hours: float, at: int, after: bool) -> None:
+    @rule(hours=_hours, at=st.integers(0, 45), after=st.booleans(), who=_people)
+    def night_with_death(self, hours: float, at: int, after: bool, who: int) -> None:
+        self.photos_change(who)
         with Death(at, after=after).awaits(self.world):
             self.try_night(hours)
 
@@ -224,6 +233,7 @@ class Histories(RuleBasedStateMachine):
     )
     def night_with_company(self, hours: float, at: list[int], who: int, what: str) -> None:
         """Meanwhile somebody calls for one user, or changes his photo, or reads the records."""
+        self.photos_change(who)
         person_id = self.person(who).id
         shades = iter(range(10))
         actions: dict[str, Any] = {
@@ -271,6 +281,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(who=_people, at=st.integers(0, 15), after=st.booleans())
     def call_with_death(self, who: int, at: int, after: bool) -> None:
+        self.photo_is_set(who, at % 6)
         with Death(at, after=after).awaits(self.world):
             self.world.call(self.person(who).id)
 
@@ -282,8 +293,12 @@ class Histories(RuleBasedStateMachine):
         """Converged, honest, exact, tidy; the first may still doubt its list of users."""
         self.world.settings |= {"REMOVE_PHOTOS": "true", "REMOVAL_CONFIRMATIONS": "2"}
         self.tenant.faults.clear()
-        for _ in range(3):
-            run = self.world.night(_MONTH)
+        for who, what in enumerate(("placeholder", "nothing", "elsewhere", "file")):
+            self.profile_is_edited(who, what)
+        for days in (_MONTH, _MONTH, 1.0):
+            if days < _MONTH:
+                self.photos_change(4)
+            run = self.world.night(days)
             assert run.status == "completed"
             self.judge.account(run)
         self.judge.converged(run)
@@ -303,6 +318,11 @@ class Histories(RuleBasedStateMachine):
         ids = self.world.ids()
         return self.directory.people[ids[number % len(ids)]]
 
+    def photos_change(self, who: int) -> None:
+        """So that the next run has something to do."""
+        for each in (who, who + 3, who + 5):
+            self.photo_is_set(each, each % 6)
+
     def try_night(self, hours: float) -> None:
         """A run that may fail, but only as it should; and its accounts are exact."""
         with self.judge.keeps_pictures():
@@ -320,8 +340,8 @@ def test_all_histories_end_well(azurite: Azurite) -> None:
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=_LONG or 8,
-            stateful_step_count=30 if _LONG else 12,
+            max_examples=_LONG or 18,
+            stateful_step_count=30 if _LONG else 14,
             derandomize=not _LONG,
             # Shrinking takes minutes; only the long form has them.
             phases=(Phase.generate, Phase.shrink) if _LONG else (Phase.generate,),
