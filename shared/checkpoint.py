@@ -25,7 +25,7 @@ from shared.lease import Lease, code_of
 from shared.records import SCHEMA, Record, dump_shard, iso, merge, parse_document, parse_shard
 
 RUN = "run.json"
-SAVE_ATTEMPTS = 30
+SAVE_ATTEMPTS = 12
 """Each lost one is another writer's success, so that this many mean something else is wrong."""
 _APPEND_LIMIT_BYTES = 4 * 1024 * 1024
 _JSON = ContentSettings(content_type="application/json")

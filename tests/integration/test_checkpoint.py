@@ -219,8 +219,12 @@ def test_the_shard_was_deleted_meanwhile(
 
 
 def test_many_writers_lose_nothing(app: App, container: ContainerClient) -> None:
-    """Eight hosts at once on one shard: every record of every one is there in the end."""
-    start = threading.Barrier(8)
+    """Four hosts at once on one shard: every record of every one is there in the end.
+
+    Each can lose to at most nine writes of the others, which is fewer than it tries.
+    """
+    assert SAVE_ATTEMPTS > 3 * 3
+    start = threading.Barrier(4)
 
     def write(host: int) -> None:
         checkpoint = app.checkpoint()
@@ -230,13 +234,13 @@ def test_many_writers_lose_nothing(app: App, container: ContainerClient) -> None
             user = f"6e{host:02d}{number:04d}-0000-4000-8000-000000000000"
             shard, _ = checkpoint.save(shard, {user: record(host, "A")})
 
-    threads = [threading.Thread(target=write, args=(host,)) for host in range(8)]
+    threads = [threading.Thread(target=write, args=(host,)) for host in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert len(users(container)) == 24
+    assert len(users(container)) == 12
 
 
 def test_a_shard_that_never_rests(checkpoint: Checkpoint, faults: BlobFaults) -> None:
