@@ -4,19 +4,13 @@ Sources: "How to use managed identities for App Service and Azure Functions" (RE
 Microsoft identity platform, client credentials flow with a federated credential.
 """
 
-import datetime as dt
-import ipaddress
 import ssl
 import tempfile
 import time
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
+from local.certificate import write_certificate
 from local.tenant.graph_principals import Identity
 from local.tenant.identity import Refused, Tokens
 from local.tenant.quirks import Quirks
@@ -195,60 +189,13 @@ class Certificate:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tenant-certificate-")
-        self.path = Path(self._folder.name) / "certificate.pem"
-        key_path = self.path.with_name("key.pem")
-        key = ec.generate_private_key(ec.SECP256R1())
-        self.path.write_bytes(_self_signed(key).public_bytes(serialization.Encoding.PEM))
-        key_path.touch(mode=0o600)
-        key_path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        self.path, key_path = write_certificate(Path(self._folder.name))
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(self.path, key_path)
 
     def remove(self) -> None:
         """Delete the files."""
         self._folder.cleanup()
-
-
-def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Emulated login authority")])
-    now = dt.datetime.now(dt.UTC)
-    hosts = x509.SubjectAlternativeName(
-        [x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")), x509.DNSName("localhost")]
-    )
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=True,
-        crl_sign=True,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=365))
-        .add_extension(hosts, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
 
 
 def _msi_error(status: int, message: str) -> Response:
