@@ -34,7 +34,7 @@ from shared.errors import (
     TokenUnavailable,
 )
 from shared.graph.photo_versions import NoPhoto, Unknown, Version
-from shared.model import Outcome, User
+from shared.model import Outcome, ThumbnailLocation, User
 from shared.photos import thumbnails
 from shared.sharepoint import batch, locations, profiles
 from shared.sharepoint.profiles import Profile
