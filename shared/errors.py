@@ -2,20 +2,25 @@
 
     PhotoSyncError
     ├── ConfigurationError      ends the run before the first write; lists every problem
-    │   └── PermissionMissing   a service says the identity may not; names role and grant
+    │   ├── PermissionMissing   a service does not let the identity in; names role and grant
+    │   ├── PropertyNotEditable SharePoint does not let the identity edit the property Picture
+    │   └── FilterRefused       Graph does not understand USER_FILTER
     ├── TokenUnavailable        no token from the managed identity; ends the run
-    ├── ServiceError            a service's answer; carries the evidence
+    ├── ServiceError            a service's response; carries the evidence
     │   ├── Throttled           429, or 503 with Retry-After, past the caller's patience
     │   ├── Unavailable         5xx, time-out, broken connection, after the retries
+    │   ├── PatienceExceeded    the requests about one user took too long
+    │   ├── HostUnavailable     one geo's SharePoint host cannot be used; names host and remedy
     │   ├── NotFound            404
-    │   ├── AccessDenied             401 or 403
-    │   ├── RequestRejected            any other 4xx, or a redirect
-    │   └── MalformedResponse     a 2xx that cannot be understood
+    │   ├── AccessDenied        401 or 403
+    │   ├── RequestRejected     any other 4xx, or a redirect
+    │   └── MalformedResponse   a 2xx that cannot be understood
+    ├── ListingExpired          the next link of a listing is too old: list again from the start
     ├── UserError               concerns one user and never ends a run
     │   ├── InvalidPhoto        what Exchange returned cannot be used
     │   ├── ProfileMissing      SharePoint has no profile for the user
     │   └── UserUnknown         the directory does not know the user
-    ├── DeadlineExceeded               the run's (or the call's) time is spent: the user is deferred
+    ├── DeadlineExceeded        the time of the run (or the call) is spent: the user is deferred
     ├── StateError              the checkpoint
     │   ├── NewerSchema         written by a newer version: refused, nothing is overwritten
     │   ├── BrokenState         unreadable: set aside and rebuilt by reading
@@ -102,6 +107,29 @@ class PermissionMissing(ConfigurationError):
         )
 
 
+class PropertyNotEditable(ConfigurationError):
+    """SharePoint refuses to change the profile property that holds the picture.
+
+    Attributes:
+        evidence: what was asked and answered.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        super().__init__(
+            [
+                f"SharePoint does not let the app edit a picture property ({evidence}). In the "
+                "SharePoint admin center, under More features > User profiles > Manage user "
+                "properties, let users edit values of the property Picture, and make sure that "
+                "the identity has the app role User.ReadWrite.All on SharePoint"
+            ]
+        )
+
+
+class FilterRefused(ConfigurationError):
+    """Microsoft Graph does not understand the filter of the users in scope."""
+
+
 class TokenUnavailable(PhotoSyncError):
     """The managed identity gave no token; the message names identity, resource and remedy."""
 
@@ -123,15 +151,38 @@ class Throttled(ServiceError):
 
     Attributes:
         retry_after: seconds to wait.
+        own: the pause was asked for one user while others were answered.
     """
 
-    def __init__(self, evidence: Evidence, retry_after: float) -> None:
+    def __init__(self, evidence: Evidence, retry_after: float, *, own: bool = False) -> None:
         self.retry_after = retry_after
+        self.own = own
         super().__init__(evidence)
 
 
 class Unavailable(ServiceError):
     """The service failed or could not be reached, also after the retries."""
+
+
+class PatienceExceeded(ServiceError):
+    """The requests about one user took longer than the run waits for one user."""
+
+
+class HostUnavailable(ServiceError):
+    """SharePoint of one geo cannot be used; the message names the host and the remedy.
+
+    Attributes:
+        host: origin of the My Site host.
+    """
+
+    def __init__(self, evidence: Evidence, host: str, remedy: str) -> None:
+        self.host = host
+        self.remedy = remedy
+        super().__init__(evidence)
+
+    def __str__(self) -> str:
+        """What was asked and answered, and what to do."""
+        return f"{self.host} cannot be used ({self.evidence}). {self.remedy}"
 
 
 class NotFound(ServiceError):
@@ -148,6 +199,10 @@ class RequestRejected(ServiceError):
 
 class MalformedResponse(ServiceError):
     """A successful status whose body is not what the protocol promises."""
+
+
+class ListingExpired(PhotoSyncError):
+    """The next link of a listing is too old; the listing starts again."""
 
 
 class UserError(PhotoSyncError):
@@ -167,7 +222,7 @@ class UserUnknown(UserError):
 
 
 class DeadlineExceeded(PhotoSyncError):
-    """No time left for this user; nothing is wrong with him."""
+    """No time is left for this user; nothing is wrong with them."""
 
 
 class StateError(PhotoSyncError):
