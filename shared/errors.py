@@ -82,7 +82,7 @@ class ConfigurationError(PhotoSyncError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(self.problems))
+        super().__init__("\n".join(self.problems))
 
 
 class PermissionMissing(ConfigurationError):

@@ -48,10 +48,10 @@ def thumbnails(data: bytes) -> Thumbnails | None:
 def is_in_scope(person: Person) -> bool:
     """Whether the default filter means this person."""
     mailbox = any(
-        plan["service"] == "exchange" and plan["capabilityStatus"] == "Enabled"
+        plan["service"] == "exchange" and plan["capabilityStatus"] in {"Enabled", "Warning"}
         for plan in person.plans
     )
-    return person.account_enabled and person.user_type == "Member" and mailbox
+    return person.account_enabled and person.user_type != "Guest" and mailbox
 
 
 class Oracle:
