@@ -20,7 +20,7 @@ from PIL import Image
 from local.clock import VirtualClock
 from local.fuzz_inputs import damaged, images, json_bytes, spoiled, values
 from local.fuzz_network import ADMIN, MYSITE, NOW, Reply, graph, network, sharepoint
-from shared import api, app, multipart, places, plan, profiles, records, report, runs, thumbnails
+from shared import api, app, multipart, photos, places, plan, profiles, records, report, runs
 from shared import settings as program_settings
 from shared.errors import (
     BrokenState,
@@ -152,7 +152,7 @@ def _files(reply: Reply) -> None:
     with network(reply):
         client = sharepoint()
         client.folder(MYSITE)
-        images = thumbnails.Thumbnails(b"s", b"m", b"l")
+        images = photos.Thumbnails(b"s", b"m", b"l")
         client.has_files(_PLACE, images)
         client.upload(_PLACE, images)
         client.recycle(_PLACE)
@@ -183,7 +183,7 @@ def _profile(data: tuple[int, Any]) -> None:
 def _image(data: bytes) -> None:
     """What comes out are three JPEGs of the right size, without anything of the source in them."""
     sizes = (16, 24, 32)
-    made = thumbnails.render(data, sizes)
+    made = photos.render(data, sizes)
     for size, file in zip(sizes, (made.small, made.medium, made.large), strict=True):
         with Image.open(BytesIO(file)) as image:
             image.load()

@@ -11,7 +11,7 @@ from shared.roles import FILES_ROLE
 from shared.site import JSON, Site, literal
 
 if TYPE_CHECKING:
-    from shared.thumbnails import Thumbnails
+    from shared.photos import Thumbnails
 
 _SYSTEM_FOLDERS = frozenset({"forms", "_t", "_w"})
 

@@ -31,7 +31,7 @@ from shared.site import JSON, Site, owns
 from shared.transport import Budget, Service
 
 if TYPE_CHECKING:
-    from shared.thumbnails import Thumbnails
+    from shared.photos import Thumbnails
 
 __all__ = ["ReadOnlySharePoint", "SharePoint", "owns"]
 

@@ -7,7 +7,7 @@ import hashlib
 import logging
 from dataclasses import dataclass, replace
 
-from shared import plan, thumbnails
+from shared import photos, plan
 from shared.errors import PhotoSyncError, ProfileMissing
 from shared.graph import Graph, User
 from shared.outcomes import Outcome
@@ -75,7 +75,7 @@ class Turn:
     step: Write | Check | Adopt | None = None
     outcome: Outcome = Outcome.UPDATED
     digest: str = ""
-    images: thumbnails.Thumbnails | None = None
+    images: photos.Thumbnails | None = None
     first: bool = False
     assumed: bool = False
     begun: bool = False
@@ -228,7 +228,7 @@ class Stages:
         if isinstance(step, Settle):
             turn.settled = step
             return True
-        images = thumbnails.render(data, self._sizes)
+        images = photos.render(data, self._sizes)
         if turn.profile and turn.place is None:
             host = self._sharepoint.host_of(turn.profile)
             turn.place = choose(

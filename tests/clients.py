@@ -10,7 +10,7 @@ from shared.graph import Graph, User
 from shared.places import Place, choose
 from shared.profiles import Profile
 from shared.sharepoint import SharePoint, owns
-from shared.thumbnails import Thumbnails
+from shared.photos import Thumbnails
 from shared.transport import Budget, Service
 
 IMAGES = Thumbnails(b"small", b"medium!", b"large bytes")

@@ -11,7 +11,7 @@ from shared.errors import InvalidPhoto
 from shared.places import Place
 from shared.records import Record
 from shared.runs import Run
-from shared.thumbnails import Thumbnails, render
+from shared.photos import Thumbnails, render
 from tests.world import World, outcomes
 
 SIZES = (48, 96, 300)

@@ -9,7 +9,7 @@ import pytest
 
 from local.azurite import Azurite
 from local.tenant import Fault
-from shared import thumbnails
+from shared import photos
 from shared.nightly import slice_size
 from shared.records import dump_shard, iso, parse_shard
 from shared.runs import Run
@@ -78,7 +78,7 @@ def day(azurite: Azurite) -> Iterator[Day]:
         World(azurite, users=60, plain=False, shards=2, settings=SETTINGS) as world,
     ):
         # The same few photos hundreds of times; making thumbnails sends nothing.
-        patch.setattr(thumbnails, "render", cache(thumbnails.render))
+        patch.setattr(photos, "render", cache(photos.render))
         oracle = Oracle(world)
         oracle.verify(world.fire())
         edited = make_eventful(world, oracle)

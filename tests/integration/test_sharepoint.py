@@ -17,7 +17,7 @@ from shared.errors import (
 from shared.places import Place
 from shared.profiles import Profile
 from shared.sharepoint import ReadOnlySharePoint
-from shared.thumbnails import Thumbnails
+from shared.photos import Thumbnails
 from tests.clients import IMAGES, Clients, as_user
 
 Make = Callable[..., Clients]

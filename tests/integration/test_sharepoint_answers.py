@@ -11,7 +11,7 @@ from shared.graph import User
 from shared.places import Place
 from shared.profiles import Profile
 from shared.sharepoint import SharePoint
-from shared.thumbnails import Thumbnails
+from shared.photos import Thumbnails
 from tests.clients import IMAGES
 from tests.loopback import Loopback, answer, budget, client
 

@@ -6,7 +6,7 @@ from shared.graph import User
 from shared.outcomes import Outcome
 from shared.places import Place
 from shared.plan import ON_DEMAND, Policy
-from shared.thumbnails import Thumbnails
+from shared.photos import Thumbnails
 from shared.turn import Turn
 
 USER = User("6e000000-0000-4000-8000-000000000000", "a@contoso.com")

@@ -11,9 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from shared import thumbnails
 from shared.errors import InvalidPhoto
-from shared.thumbnails import Thumbnails, render
+from shared.photos import MAX_BYTES, Thumbnails, pipeline, render
 
 SIZES = (48, 96, 300)
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -225,7 +224,7 @@ def test_quality() -> None:
         (b"GIF89a", "cannot be decoded"),
         (file(Image.new("RGB", (1, 1), RED)), "placeholder"),
         (file(Image.new("RGB", (1, 1), RED), "GIF"), "placeholder"),
-        (b"\xff\xd8\xff" + bytes(thumbnails.MAX_BYTES), "bytes, more than"),
+        (b"\xff\xd8\xff" + bytes(MAX_BYTES), "bytes, more than"),
         (png(6_001, 4_000), "6001 x 4000 pixels, more than"),
         (png(2**31 - 1, 2**31 - 1), "pixels, more than"),
         (png(100, 100, chunk(b"IDAT", b"junk")), "cannot be decoded"),
@@ -305,7 +304,7 @@ def test_big_ones_in_turn() -> None:
     done: list[Thumbnails] = []
     waiting = threading.Thread(target=lambda: done.append(render(big, SIZES)))
 
-    with thumbnails._one_big_at_a_time:
+    with pipeline._one_big_at_a_time:
         waiting.start()
         render(small, SIZES)
         waiting.join(0.05)

@@ -1,0 +1,12 @@
+"""What is made of a photo."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Three JPEG files of the same picture."""
+
+    small: bytes
+    medium: bytes
+    large: bytes
