@@ -84,12 +84,14 @@ def _jpeg(
     source: Jpeg, draft: tuple[int, int]
 ) -> tuple[Image.Image, tuple[float, float, float, float]]:
     """The decoded picture and the part of it that is the photo."""
+    if source.cut:
+        _check_whole(source, draft)
     image, box = _drafted(source, source.clean, draft)
-    last = image.getpixel((image.width - 1, image.height - 1))
-    samples = set(last) if isinstance(last, tuple) else {last}
-    if source.cut or samples <= _UNDECODED:
-        other, _box = _drafted(source, source.prolonged(), draft)
-        _check_whole(source, image, other)
+    if not source.cut:
+        last = image.getpixel((image.width - 1, image.height - 1))
+        samples = set(last) if isinstance(last, tuple) else {last}
+        if samples <= _UNDECODED:
+            _check_whole(source, draft)
     return image, box
 
 
@@ -102,8 +104,11 @@ def _drafted(
     return image, chosen[1] if chosen else (0, 0, image.width, image.height)
 
 
-def _check_whole(source: Jpeg, image: Image.Image, other: Image.Image) -> None:
-    """Refuse a picture of which more than the last block or `MAX_MISSING` was not in the file."""
+def _check_whole(source: Jpeg, draft: tuple[int, int]) -> None:
+    """Refuse a picture of which more than the last block or `MAX_MISSING` is not in the file."""
+    half = max(1, draft[0] // 2), max(1, draft[1] // 2)
+    image, _box = _drafted(source, source.clean, half)
+    other, _box = _drafted(source, source.prolonged(), half)
     visible = [0] * _VISIBLE + [255] * (256 - _VISIBLE)
     difference = ImageChops.difference(image, other).point(visible * len(image.getbands()))
     box = difference.getbbox()

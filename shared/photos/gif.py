@@ -51,8 +51,10 @@ def parse(data: bytes) -> Gif:
             break
         elif data[place] == _TRAILER:
             raise damaged("it holds no picture")
+        elif data[place] == 0 and blocks < limits.MAX_BLOCKS:
+            place, blocks = place + 1, blocks + 1  # some encoders end an empty extension twice
         else:
-            place += 1  # padding, as some encoders write
+            raise damaged("it has blocks of an unknown kind")
     if place + 10 > len(data):
         raise cut_short()
     left, top, width, height, own = struct.unpack_from("<HHHHB", data, place + 1)

@@ -59,6 +59,4 @@ def reduced(profile: bytes, space: bytes) -> bytes:
     # The entries keep their offsets: the table only becomes shorter.
     table = struct.pack(">I", len(tags)) + b"".join(tags.values())
     table = table.ljust(table_end - _HEADER_LENGTH, b"\0")
-    return (
-        struct.pack(">I", len(profile)) + profile[4:_HEADER_LENGTH] + table + profile[table_end:]
-    )
+    return struct.pack(">I", len(profile)) + profile[4:_HEADER_LENGTH] + table + profile[table_end:]

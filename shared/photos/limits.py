@@ -12,6 +12,8 @@ MAX_SIDE = 30_000
 """Pixels. Pillow keeps a pointer for each row, which for many short rows costs more than they."""
 MAX_PIXELS = 24_000_000
 """PNG, GIF, and BMP: decoded in full size, up to 4 bytes a pixel."""
+MAX_PNG_BYTES = 100_000_000
+"""PNG: rows as they are unpacked, so 12.5 million pixels of four channels with 16 bits."""
 MAX_JPEG_PIXELS = 64_000_000
 """JPEG with one scan: decoded row by row at reduced size."""
 MAX_PROGRESSIVE_PIXELS = 40_000_000

@@ -119,6 +119,8 @@ def _header(body: bytes) -> _Header:
     if depth not in _DEPTHS.get(color, set()) or packing or filters or interlace > 1:
         raise damaged("its header has impossible values")
     check_size(width, height, kind="PNG")
+    most = limits.MAX_PNG_BYTES * 8 // (_CHANNELS[color] * depth)
+    check_size(width, height, most, "PNG with 16 bits a sample")
     return _Header(width, height, depth, color)
 
 
