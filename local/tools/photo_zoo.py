@@ -253,9 +253,7 @@ _BIG = (4_898, 4_899)  # just below 24 million
 _DEEP = (3_535, 3_535)  # RGBA with 16 bits
 _DEEP_RGB = (4_082, 4_082)
 _KEY = chunk(b"tRNS", b"\0\x55\0\x55\0\x55")
-_GRAY_DEEP = (3_535, 3_535)  # RGBA with 16 bits
-_DEEP_RGB = (4_082, 4_082)
-_KEY = chunk(b"tRNS", b"\x55\x55")
+_GRAY_KEY = chunk(b"tRNS", b"\x55\x55")
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "png-rgba": lambda: png(_BIG, 6, 8),

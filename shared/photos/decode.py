@@ -19,7 +19,7 @@ from shared.photos import limits
 from shared.photos.gif import Gif
 from shared.photos.jpeg import Jpeg
 from shared.photos.limits import cut_short
-from shared.photos.png import Png
+from shared.photos.png import Png, is_whole
 from shared.photos.source import Source
 
 _PLUGINS: dict[str, type[ImageFile]] = {
@@ -69,6 +69,8 @@ def decode(source: Source, longest: int) -> Picture:
     else:
         image = _opened(source, source.clean)
         image.load()
+        if isinstance(source, Png) and _may_end_early(image) and not is_whole(source):
+            raise cut_short()
         box = 0.0, 0.0, float(image.width), float(image.height)
     if isinstance(source, Gif) and image.size != (source.width, source.height):
         image = _on_canvas(source, image)
@@ -128,6 +130,14 @@ def _check_whole(source: Jpeg, draft: tuple[int, int]) -> None:
     accepted = max(1.5 * block[0] * block[1], limits.MAX_MISSING * width * height)
     if missing > min(accepted, limits.MAX_MISSING_OF_SMALL * width * height):
         raise cut_short()
+
+
+def _may_end_early(image: Image.Image) -> bool:
+    """Whether one of the last two rows is as it was before decoding; interlaced, they are of
+    different passes.
+    """
+    rows = range(max(0, image.height - 2), image.height)
+    return any(image.crop((0, row, image.width, row + 1)).getbbox() is None for row in rows)
 
 
 def _on_canvas(source: Gif, frame: Image.Image) -> Image.Image:

@@ -47,6 +47,20 @@ _OTHER = (
     (b"P5\n", "PGM"),
     (b"P6\n", "PPM"),
 )
+_AN = {  # names that are spoken with a vowel first
+    "AVI",
+    "AVIF",
+    "EMF",
+    "HTML",
+    "ICO",
+    "MNG",
+    "OS/2 bitmap array",
+    "Office",
+    "OpenEXR",
+    "RTF",
+    "SVG",
+    "XML",
+}
 _RIFF = {b"WEBP": "WebP", b"AVI ": "AVI", b"WAVE": "WAV"}
 _BRANDS = {  # ISO/IEC 14496-12, file type box: brands of images, others are videos
     b"avif": "AVIF",
@@ -78,7 +92,7 @@ def recognize(data: bytes) -> str:
     other = _other(data)
     if other is None:
         raise InvalidPhoto(f"The photo is not an image file of a known format. {SAVE_AGAIN}")
-    article = "an" if other[0] in "AEIO" else "a"
+    article = "an" if other in _AN else "a"
     raise InvalidPhoto(f"The photo is {article} {other} file. {SAVE_AGAIN}")
 
 

@@ -96,8 +96,10 @@ class Jpeg(Source):
         A decoder ignores what follows the last block. Where blocks are missing it takes these
         bytes for them, so that the two pictures differ from there on.
         """
-        noise = bytes(at * at * 31 % 253 ^ at % 127 for at in range(4096)).replace(b"\xff", b"")
-        return self.clean[: -len(_END)] + noise + _END
+        noise = bytes(at * at * 31 % 253 ^ at % 127 for at in range(2048)).replace(b"\xff", b"")
+        # Where a restart is due the decoder skips to the marker with the right number.
+        restarts = b"".join(bytes([0xFF, 0xD0 + at % 8]) + noise[:256] for at in range(16))
+        return self.clean[: -len(_END)] + noise + restarts + _END
 
 
 @dataclass

@@ -26,6 +26,16 @@ _DEPTHS = {
 _CRITICAL = 0x20  # bit of the first letter that says "ancillary"
 _HEADER_LENGTH = 13
 _BYTES_PER_PIXEL = {GRAY: 2, RGB: 4, PALETTE: 1, GRAY_ALPHA: 4, RGBA: 4}  # as Pillow keeps them
+_ADAM7 = (  # section 8.1: first column and row of each pass, and the steps to the next
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+_UNPACKED_AT_ONCE = 2**20
 _KEY_LENGTH = {GRAY: 2, RGB: 6}
 
 
@@ -36,9 +46,11 @@ class Png(Source):
     Attributes:
         key: the color that stands for transparent, as gray or RGB samples of 8 bits (of 16 bits
             in gray with 16 bits); None when there is none or transparency is kept otherwise.
+        length: bytes of all rows before compression.
     """
 
     key: tuple[int, ...] | None = None
+    length: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,17 @@ class _Header:
     height: int
     depth: int
     color: int
+    interlaced: bool
+
+    @property
+    def length(self) -> int:
+        """Bytes of all rows before compression, each with its filter type (section 7.2, 8.1)."""
+        total = 0
+        for left, top, across, down in _ADAM7 if self.interlaced else ((0, 0, 1, 1),):
+            columns, rows = -(-(self.width - left) // across), -(-(self.height - top) // down)
+            if columns > 0 and rows > 0:
+                total += rows * (1 + (columns * _CHANNELS[self.color] * self.depth + 7) // 8)
+        return total
 
 
 def parse(data: bytes) -> Png:
@@ -80,7 +103,27 @@ def parse(data: bytes) -> Png:
         _profile(chunks.get(b"iCCP", b"")),
         chunks.get(b"eXIf", b""),
         _key(header, chunks.get(b"tRNS", b"")),
+        header.length,
     )
+
+
+def is_whole(source: Png) -> bool:
+    """Whether all rows are in the file; unpacks them all.
+
+    A decoder may take the end of the compressed data for the end of the picture.
+    """
+    unpack = zlib.decompressobj()
+    rest = b"".join(body for kind, body in _chunks(source.clean) if kind == b"IDAT")
+    length = 0
+    try:
+        while length < source.length and not unpack.eof:
+            length += len(out := unpack.decompress(rest, _UNPACKED_AT_ONCE))
+            rest = unpack.unconsumed_tail
+            if not out and not rest:
+                break
+    except zlib.error:
+        return False
+    return length >= source.length
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -121,7 +164,7 @@ def _header(body: bytes) -> _Header:
     check_size(width, height, kind="PNG")
     most = limits.MAX_PNG_BYTES * 8 // (_CHANNELS[color] * depth)
     check_size(width, height, most, "PNG with 16 bits a sample")
-    return _Header(width, height, depth, color)
+    return _Header(width, height, depth, color, interlace == 1)
 
 
 def _kept(header: _Header, chunks: dict[bytes, bytes], pixels: list[bytes]) -> Iterator[bytes]:
