@@ -5,6 +5,7 @@ at most 8 MB long, which is all that reaches the renderer.
 """
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from PIL import Image
 
 from shared.photos import limits
 
+_EOI, _SOS = 0xD9, 0xDA  # JPEG markers
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -49,8 +52,7 @@ def png(
     pixels = []
     for row_width, rows in _passes(width, height) if interlaced else ((width, height),):
         row = bytes([filter_type]) + fill * ((row_width * bits + 7) // 8)
-        for done in range(0, rows, 64):
-            pixels.append(packer.compress(row * min(64, rows - done)))
+        pixels += [packer.compress(row * min(64, rows - done)) for done in range(0, rows, 64)]
     pixels.append(packer.flush())
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
     return (
@@ -96,15 +98,15 @@ def scans_of(data: bytes) -> tuple[bytes, list[bytes]]:
     """A JPEG's bytes before its first scan, and its scans, each with the tables before it."""
     place, begin = 2, 0
     head, scans = b"", []
-    while data[place + 1] != 0xD9:
+    while data[place + 1] != _EOI:
         marker = data[place + 1]
         (length,) = struct.unpack_from(">H", data, place + 2)
-        if not begin and marker == 0xDA:
+        if not begin and marker == _SOS:
             head, begin = data[:place], place
         place += 2 + length
-        if marker == 0xDA:
-            while data[place] != 0xFF or data[place + 1] in {0, *range(0xD0, 0xD8)}:
-                place += 1
+        if marker == _SOS:
+            found = _MARKER.search(data, place)
+            place = found.start() if found else len(data)
             scans.append(data[begin:place])
             begin = place
     return head, scans
@@ -158,10 +160,9 @@ def gif(size: tuple[int, int], *, canvas: tuple[int, int] | None = None, sub: in
 
 def gif_clears(size: tuple[int, int]) -> bytes:
     """A GIF that clears its table before every pixel, so that each takes two codes."""
-    codes = b"\x24\x20\x01\x09\x48\x40\x02\x12\x90"  # 100 000 100 000 ... packed, 3 bits a code
     bits = "".join(f"{code:03b}"[::-1] for code in (4, 1) * 8)
     codes = int(bits[::-1], 2).to_bytes(6, "little")
-    data = codes * (min(size[0] * size[1], 10_000_000) // 8)
+    data = codes * (size[0] * size[1] // 8 + 1)
     blocks = b"".join(
         bytes([len(data[at : at + 255])]) + data[at : at + 255] for at in range(0, len(data), 255)
     )
@@ -235,14 +236,20 @@ def _large_clut(grid: int) -> bytes:
     return profile(b"CMYK", {b"A2B0": lut16(4, grid, table[: nodes * 6])})
 
 
+def _endless(length: int) -> bytes:
+    """Zeros as zlib writes them, of at least that length, without an end."""
+    packer = zlib.compressobj(9)
+    parts = [packer.compress(bytes(2**24)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2)]
+    return parts[0] + parts[1] * (length // 2**24)
+
+
 def _text_bomb() -> bytes:
-    body = zlib.compress(bytes(2**28), 9)
-    texts = b"".join(chunk(b"zTXt", b"Comment\0\0" + body) for _ in range(20))
+    texts = chunk(b"zTXt", b"Comment\0\0" + _endless(2**28)) * 20
     return png((600, 600), 2, 8, extra=texts)
 
 
 def _profile_bomb() -> bytes:
-    return png((600, 600), 2, 8, extra=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**30), 9)))
+    return png((600, 600), 2, 8, extra=chunk(b"iCCP", b"a\0\0" + _endless(2**30)))
 
 
 def _palette(alpha: bytes) -> bytes:
@@ -277,7 +284,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "png-text-bomb": _text_bomb,
     "png-profile-bomb": _profile_bomb,
     "png-chunks": lambda: png((100, 100), 2, 8, extra=chunk(b"tEXt", b"") * 690_000),
-    "png-surplus": lambda: png((64, 64), 2, 8)[:-12] + chunk(b"IDAT", zlib.compress(bytes(2**30))),
+    "png-surplus": lambda: png((64, 64), 2, 8)[:-12] + chunk(b"IDAT", _endless(2**30)),
     "jpeg-64-megapixels": lambda: jpeg("L", (8_000, 8_000), 25, quality=25),
     "jpeg-64-megapixels-color": lambda: jpeg("RGB", (8_000, 8_000), 30, quality=12, subsampling=0),
     "jpeg-64-megapixels-cmyk": lambda: jpeg("CMYK", (8_000, 8_000), 12, quality=12),
@@ -309,7 +316,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "jpeg-large-clut": lambda: jpeg("CMYK", (1_000, 1_000), icc_profile=_large_clut(25)),
     "gif": lambda: gif(_BIG),
     "gif-canvas": lambda: gif((4_890, 4_890), canvas=_BIG),
-    "gif-clears": lambda: gif_clears(_BIG),
+    "gif-clears": lambda: gif_clears((3_300, 3_000)),
     "gif-tiny-blocks": lambda: gif(_BIG, sub=1),
     "gif-extensions": lambda: b"GIF89a" + bytes(7) + b"\x21\xfe\1a\0" * 1_600_000,
     "gif-extension-blocks": lambda: b"GIF89a" + bytes(7) + b"\x21\xfe" + b"\1a" * 4_000_000,

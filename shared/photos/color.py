@@ -8,8 +8,8 @@ from PIL import Image, ImageCms
 from shared.photos import icc
 
 _SPACES = {"L": icc.GRAY, "RGB": icc.RGB, "CMYK": icc.CMYK}
-_WHITE_AND_BLACK = {
-    "L": (255, 0),
+_WHITE_AND_BLACK: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "L": ((255,), (0,)),
     "RGB": ((255, 255, 255), (0, 0, 0)),
     "CMYK": ((0, 0, 0, 0), (255, 255, 255, 255)),
 }
@@ -47,7 +47,7 @@ def transform_of(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None
 
 def _is_plausible(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     white, black = (
-        sum(transform.apply(Image.new(mode, (1, 1), color)).tobytes())
+        sum(list(transform.apply(Image.new(mode, (1, 1), color)).tobytes()))
         for color in _WHITE_AND_BLACK[mode]
     )
     return white - black >= 3 * _PLAUSIBLE

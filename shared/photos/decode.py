@@ -5,6 +5,7 @@ CMYK, transparent parts on white.
 """
 
 import io
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -116,25 +117,27 @@ def _check_whole(source: Jpeg, draft: tuple[int, int]) -> None:
     box = difference.getbbox()
     if box is None:
         return
-    top = box[1]
     width, height = image.size
-    block = (
+    # Where colors have half the resolution, a missing block changes its neighbors' last pixel.
+    across, down = (
         max(1.0, source.mcu[0] * width / source.width),
         max(1.0, source.mcu[1] * height / source.height),
     )
-    row = difference.crop((0, top, width, min(height, top + max(1, round(block[1])))))
-    begin = row.getbbox()
-    left = begin[0] if begin else 0
-    missing = (height - top) * width - left * min(block[1], height - top)
-    # Half a block more: where colors have half the resolution, neighbors change a little too.
-    accepted = max(1.5 * block[0] * block[1], limits.MAX_MISSING * width * height)
-    if missing > min(accepted, limits.MAX_MISSING_OF_SMALL * width * height):
+    row = int((box[1] + 1) / down)
+    band = difference.crop((0, int(row * down), width, min(height, round((row + 1) * down))))
+    begin = band.getbbox()
+    column = int((begin[0] + 1) / across) if begin else 0
+    columns, rows = math.ceil(width / across), math.ceil(height / down)
+    missing = rows * columns - row * columns - column
+    most = 1 if columns * rows >= limits.MIN_BLOCKS else 0
+    if missing > max(most, limits.MAX_MISSING * columns * rows):
         raise cut_short()
 
 
 def _may_end_early(image: Image.Image) -> bool:
-    """Whether one of the last two rows is as it was before decoding; interlaced, they are of
-    different passes.
+    """Whether one of the last two rows is as it was before decoding.
+
+    In an interlaced picture these two are of different passes.
     """
     rows = range(max(0, image.height - 2), image.height)
     return any(image.crop((0, row, image.width, row + 1)).getbbox() is None for row in rows)

@@ -12,7 +12,8 @@ from shared.photos import limits
 from shared.photos.limits import check_size, cut_short, damaged, too_many, unusual
 from shared.photos.source import Source
 
-_SOI, _EOI, _SOS, _DHT, _DQT, _DRI = 0xD8, 0xD9, 0xDA, 0xC4, 0xDB, 0xDD
+_EOI, _SOS, _DHT, _DQT, _DRI = 0xD9, 0xDA, 0xC4, 0xDB, 0xDD
+_STRAY = {0x00, *range(0xD0, 0xD9)}  # stuffed byte, restart markers, start of an image
 _APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
 _OTHER_FRAMES = {
@@ -156,7 +157,7 @@ def _walk(data: bytes) -> _Walk:
         if marker == _EOI:
             walk.cut = False
             break
-        if marker == 0 or 0xD0 <= marker <= _EOI:  # stray restart marker, stuffed byte
+        if marker in _STRAY:
             place += 2
             continue
         walk.segments += 1

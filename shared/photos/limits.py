@@ -36,8 +36,8 @@ MAX_PROFILE_BYTES = 8 * 2**20
 """Of a color profile after decompression. A larger one is ignored."""
 MAX_MISSING = 0.02
 """Share of the picture that may be missing at its end, or the last block of a JPEG."""
-MAX_MISSING_OF_SMALL = 0.25
-"""Share of a picture of a few blocks only."""
+MIN_BLOCKS = 4
+"""A JPEG of fewer blocks must have all of them."""
 
 SAVE_AGAIN = "Save it as JPEG or PNG and upload it again."
 UPLOAD_AGAIN = "Upload the original photo again."

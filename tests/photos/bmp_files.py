@@ -54,8 +54,17 @@ def assemble(
         length = 124 if profile else 108 if len(masks) == 4 else 40
         info = struct.pack(
             "<IiiHHIIiiII",
-            length, WIDTH, height, 1, depth, 3 if masks else packing, len(body), 2835, 2835,
-            len(palette), 0,
+            length,
+            WIDTH,
+            height,
+            1,
+            depth,
+            3 if masks else packing,
+            len(body),
+            2835,
+            2835,
+            len(palette),
+            0,
         )
         info += b"".join(struct.pack("<I", mask) for mask in masks)
         if length > 40:

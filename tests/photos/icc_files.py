@@ -1,9 +1,12 @@
 """ICC profiles made from formulas, and what the colors they are about look like in sRGB."""
 
 import struct
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tests.photos.pictures import Color
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Columns of Display P3 (SMPTE EG 432-1 primaries) and the inverse of sRGB, both for D50.
 _P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
@@ -49,8 +52,12 @@ def display_p3(padding: int = 0, gamma: float = GAMMA) -> bytes:
         b"desc": b"desc" + bytes(4) + struct.pack(">I", 3) + b"P3\0" + bytes(78),
         b"cprt": b"text" + bytes(4) + text * (padding // 4096),
         b"wtpt": _xyz(_D50),
-        b"rXYZ": red, b"gXYZ": green, b"bXYZ": blue,
-        b"rTRC": curve, b"gTRC": curve, b"bTRC": curve,
+        b"rXYZ": red,
+        b"gXYZ": green,
+        b"bXYZ": blue,
+        b"rTRC": curve,
+        b"gTRC": curve,
+        b"bTRC": curve,
     }
     return profile(b"RGB ", b"XYZ ", tags, b"mntr")
 
@@ -64,9 +71,7 @@ def p3_as_srgb(color: Color) -> Color:
 
 def srgb(x: float, y: float, z: float) -> Color:
     """A color given relative to D50, in sRGB (IEC 61966-2-1)."""
-    red, green, blue = (
-        _encoded(row[0] * x + row[1] * y + row[2] * z) for row in _TO_SRGB
-    )
+    red, green, blue = (_encoded(row[0] * x + row[1] * y + row[2] * z) for row in _TO_SRGB)
     return red, green, blue
 
 
@@ -103,8 +108,11 @@ def cmyk(grid: int = 9) -> bytes:
                     lightness, a, b = _ink_lab(c, m, y, k)
                     # ICC.1:2001, annex A: 16 bits of Lab in version 2.
                     nodes += struct.pack(
-                        ">3H", *(min(65535, round(v)) for v in (
-                            lightness * 652.8, (a + 128) * 256, (b + 128) * 256))
+                        ">3H",
+                        *(
+                            min(65535, round(v))
+                            for v in (lightness * 652.8, (a + 128) * 256, (b + 128) * 256)
+                        ),
                     )
     line = struct.pack(">2H", 0, 65535)
     head = b"mft2" + bytes(4) + bytes([4, 3, grid, 0])
@@ -119,7 +127,8 @@ def cmyk_as_srgb(inks: tuple[int, int, int, int]) -> Color:
     lightness, a, b = _ink_lab(c, m, y, k)
     f_y = (lightness + 16) / 116
     x, y_, z = (
-        white * _cubed(f) for white, f in zip(_D50, (f_y + a / 500, f_y, f_y - b / 200), strict=True)
+        white * _cubed(f)
+        for white, f in zip(_D50, (f_y + a / 500, f_y, f_y - b / 200), strict=True)
     )
     return srgb(x, y_, z)
 
@@ -143,8 +152,10 @@ def spoiled() -> dict[str, bytes]:
         "link": lambda data: data[:12] + b"link" + data[16:],
         "no primaries": lambda data: data.replace(b"XYZ \0\0\0\0", b"ZYX \0\0\0\0"),
         "no curves": lambda data: data.replace(b"curv", b"vruc"),
-        "black": lambda data: data.replace(_xyz(_P3[0])[8:], bytes(12))
-        .replace(_xyz(_P3[1])[8:], bytes(12))
-        .replace(_xyz(_P3[2])[8:], bytes(12)),
+        "black": lambda data: (
+            data.replace(_xyz(_P3[0])[8:], bytes(12))
+            .replace(_xyz(_P3[1])[8:], bytes(12))
+            .replace(_xyz(_P3[2])[8:], bytes(12))
+        ),
     }
     return {name: spoil(whole) for name, spoil in damage.items()}

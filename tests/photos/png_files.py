@@ -9,7 +9,13 @@ from tests.photos.pictures import HEIGHT, WIDTH
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 Samples = Callable[[int, int], tuple[int, ...]]
 _ADAM7 = (
-    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
 )
 
 
@@ -19,7 +25,9 @@ def chunk(kind: bytes, body: bytes, *, wrong: bool = False) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
 
 
-def header(color: int, depth: int, width: int = WIDTH, height: int = HEIGHT, lace: int = 0) -> bytes:
+def header(
+    color: int, depth: int, width: int = WIDTH, height: int = HEIGHT, lace: int = 0
+) -> bytes:
     """The first chunk."""
     return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, lace))
 

@@ -35,7 +35,9 @@ def test_refused(case: Case) -> None:
     with pytest.raises(InvalidPhoto, match=case.refusal) as refused:
         render(case.data, SIZES)
 
-    assert re.fullmatch(r"(The|A part of the) photo .+\. (Save|Upload|Make) .+\.", str(refused.value))
+    assert re.fullmatch(
+        r"(The|A part of the) photo .+\. (Save|Upload|Make) .+\.", str(refused.value)
+    )
 
 
 def test_the_zoo_is_large() -> None:

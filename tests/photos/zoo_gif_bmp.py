@@ -58,8 +58,15 @@ def _gifs() -> Iterator[Case]:
     data = file(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100, loop=0)
     yield Case("animated GIF", "four frames", data, seen)
     yield Case("animated GIF", "broken after the first frame", data[: len(data) - 30], seen)
-    yield Case("GIF frame", "within its canvas", _offset_gif(60, 40, 30, 20), _inside(30, 20, 60, 40))
-    yield Case("GIF frame", "beyond its canvas", _offset_gif(60, 40, 60, 40, (70, 50)), _inside(60, 40, 60, 40))
+    yield Case(
+        "GIF frame", "within its canvas", _offset_gif(60, 40, 30, 20), _inside(30, 20, 60, 40)
+    )
+    yield Case(
+        "GIF frame",
+        "beyond its canvas",
+        _offset_gif(60, 40, 60, 40, (70, 50)),
+        _inside(60, 40, 60, 40),
+    )
     data = file(image, "GIF")
     for missing in (1, 2):
         yield Case("GIF without its last bytes", f"{missing}", data[:-missing], seen)
@@ -69,9 +76,20 @@ def _gifs() -> Iterator[Case]:
         yield Case("half a GIF", f"{share}", half, refusal="damaged|too early")
     yield Case("GIF refused", "no frame", b"GIF89a" + bytes(7) + b"\x3b", refusal="no picture")
     yield Case("GIF refused", "only a header", b"GIF89a", refusal="too early")
-    yield Case("GIF refused", "unknown block", b"GIF89a" + bytes(7) + b"\x55" * 60, refusal="damaged")
-    for width, height, refusal in ((6_001, 4_000, "6001 x 4000"), (60_000, 1, "A side"), (1, 1, "placeholder")):
-        yield Case("GIF refused", f"frame of {width} x {height}", _offset_gif(width, height, 0, 0), refusal=refusal)
+    yield Case(
+        "GIF refused", "unknown block", b"GIF89a" + bytes(7) + b"\x55" * 60, refusal="damaged"
+    )
+    for width, height, refusal in (
+        (6_001, 4_000, "6001 x 4000"),
+        (60_000, 1, "A side"),
+        (1, 1, "placeholder"),
+    ):
+        yield Case(
+            "GIF refused",
+            f"frame of {width} x {height}",
+            _offset_gif(width, height, 0, 0),
+            refusal=refusal,
+        )
     canvas = data[:6] + struct.pack("<HH", 60_000, 60_000) + data[10:]
     yield Case("GIF refused", "canvas of 60000 x 60000", canvas, refusal="A side")
 
@@ -88,7 +106,8 @@ def _offset_gif(
     if width * height == 1:
         canvas = 1, 1
     blocks = b"".join(
-        bytes([len(packed[at : at + 255])]) + packed[at : at + 255] for at in range(0, len(packed), 255)
+        bytes([len(packed[at : at + 255])]) + packed[at : at + 255]
+        for at in range(0, len(packed), 255)
     )
     screen = b"GIF89a" + struct.pack("<HHBBB", *canvas, 0, 0, 0)
     frame = struct.pack("<BHHHHB", 0x2C, left, top, width, height, 0x80)
@@ -119,8 +138,15 @@ def _bmps() -> Iterator[Case]:
     masks = (0xF800, 0x7E0, 0x1F)
     yield Case("BMP 16 bit", "5-6-5", bmp(16, lambda x, y: bits(x, y, 5, 6, 5), masks=masks), half)
     for core in (False, True):
-        yield Case("BMP 24 bit", f"OS/2: {core}", bmp(24, lambda x, y: bits(x, y, 8, 8, 8), core=core), color)
-    yield Case("BMP 24 bit", "top down", bmp(24, lambda x, y: bits(x, y, 8, 8, 8), top_down=True), color)
+        yield Case(
+            "BMP 24 bit",
+            f"OS/2: {core}",
+            bmp(24, lambda x, y: bits(x, y, 8, 8, 8), core=core),
+            color,
+        )
+    yield Case(
+        "BMP 24 bit", "top down", bmp(24, lambda x, y: bits(x, y, 8, 8, 8), top_down=True), color
+    )
     yield Case("BMP 32 bit", "no alpha", bmp(32, lambda x, y: bits(x, y, 8, 8, 8)), color)
     full = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
     data = bmp(32, lambda x, y: bits(x, y, 8, 8, 8) | (x * 2) << 24, masks=full)
@@ -136,12 +162,21 @@ def _bmps() -> Iterator[Case]:
     for missing in (1, 2, 100):
         yield Case("BMP without its last bytes", f"{missing}", data[:-missing], color)
     for share in (0.0, 0.5, 0.9):
-        size = 54 + round((len(data) - 54) * share)
-        yield Case("half a BMP", f"{share}", data[:size], refusal="too early")
+        length = 54 + round((len(data) - 54) * share)
+        yield Case("half a BMP", f"{share}", data[:length], refusal="too early")
     yield Case("BMP refused", "only a header", data[:20], refusal="too early")
-    yield Case("BMP refused", "holds a JPEG", data[:30] + struct.pack("<I", 4) + data[34:], refusal="holds a JPEG")
+    yield Case(
+        "BMP refused",
+        "holds a JPEG",
+        data[:30] + struct.pack("<I", 4) + data[34:],
+        refusal="holds a JPEG",
+    )
     yield Case("BMP refused", "2 bit", data[:28] + b"\2\0" + data[30:], refusal="rare kind")
-    for size, refusal in (((6_001, 4_000), "6001 x 4000"), ((0, 9), "no pixels"), ((-5, 9), "no pixels")):
+    for size, refusal in (
+        ((6_001, 4_000), "6001 x 4000"),
+        ((0, 9), "no pixels"),
+        ((-5, 9), "no pixels"),
+    ):
         other = data[:18] + struct.pack("<ii", *size) + data[26:]
         yield Case("BMP refused", f"{size[0]} x {size[1]}", other, refusal=refusal)
 

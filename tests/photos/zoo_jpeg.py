@@ -71,8 +71,13 @@ def tiff(orientation: int, kind: int = 3, order: str = ">") -> bytes:
     entry = struct.pack(order + "HHI", 0x0112, kind, 1)
     if kind in {5, 10}:
         entry += struct.pack(order + "I", 38)
-        return head + struct.pack(order + "H", 2) + other + entry + bytes(4) + struct.pack(
-            order + "II", orientation * 3, 3
+        return (
+            head
+            + struct.pack(order + "H", 2)
+            + other
+            + entry
+            + bytes(4)
+            + struct.pack(order + "II", orientation * 3, 3)
         )
     value: int | bytes = f"{orientation}\0\0\0".encode() if kind == 2 else orientation
     entry += struct.pack(order + _TYPES[kind][1], value)
@@ -180,8 +185,9 @@ def _orientations() -> Iterator[Case]:
         "orientation 66": tiff(66),
     }.items():
         yield Case("JPEG with broken EXIF", name, plain(exif=b"Exif\0\0" + spoiled), color)
-    data = file(color, "MPO", quality=95, exif=b"Exif\0\0" + tiff(6), save_all=True,
-                append_images=[color])
+    data = file(
+        color, "MPO", quality=95, exif=b"Exif\0\0" + tiff(6), save_all=True, append_images=[color]
+    )
     yield Case("MPO", "turned", data, upright)
 
 
@@ -207,8 +213,17 @@ def _profiles() -> Iterator[Case]:
 
 def _segments() -> Iterator[Case]:
     color, data = color_picture(), plain()
-    for name, comment in {"end": b"\xff\xd9", "scan": b"\xff\xda\0\4", "frame": b"\xff\xc0" * 99}.items():
-        yield Case("JPEG comment", f"holds a {name} marker", after_start(data, segment(0xFE, comment)), color)
+    for name, comment in {
+        "end": b"\xff\xd9",
+        "scan": b"\xff\xda\0\4",
+        "frame": b"\xff\xc0" * 99,
+    }.items():
+        yield Case(
+            "JPEG comment",
+            f"holds a {name} marker",
+            after_start(data, segment(0xFE, comment)),
+            color,
+        )
     yield Case("JPEG padding", "fill bytes", data[:2] + b"\xff" * 50 + data[2:], color)
     place = data.index(b"\xff\xda")
     yield Case("JPEG padding", "before the scan", data[:place] + b"\xff" * 9 + data[place:], color)
@@ -233,12 +248,17 @@ def _segments() -> Iterator[Case]:
 
 def _ends() -> Iterator[Case]:
     color = color_picture()
-    for name, data in (("baseline", plain()), ("progressive", plain(progressive=True)),
-                       ("gray", file(gray_picture().convert("L"), "JPEG", quality=95)),
-                       ("restarts", plain(restart_marker_blocks=3))):
+    for name, data in (
+        ("baseline", plain()),
+        ("progressive", plain(progressive=True)),
+        ("gray", file(gray_picture().convert("L"), "JPEG", quality=95)),
+        ("restarts", plain(restart_marker_blocks=3)),
+    ):
         expected = gray_picture() if name == "gray" else color
         for missing in (1, 2, 3, 5, 8):
-            yield Case("JPEG without its last bytes", f"{name}, {missing}", data[:-missing], expected)
+            yield Case(
+                "JPEG without its last bytes", f"{name}, {missing}", data[:-missing], expected
+            )
         start = data.index(b"\xff\xda")
         for share in (0.0, 0.1, 0.5, 0.8, 0.9):
             half = data[: start + round((len(data) - start) * share)]
@@ -247,7 +267,12 @@ def _ends() -> Iterator[Case]:
             yield Case("half a JPEG", f"{name}, {share}", half, refusal="ends too early")
             if share and name != "progressive":
                 ended = half.rstrip(b"\xff") + b"\xff\xd9"
-                yield Case("half a JPEG", f"{name}, {share}, with an end mark", ended, refusal="ends too early")
+                yield Case(
+                    "half a JPEG",
+                    f"{name}, {share}, with an end mark",
+                    ended,
+                    refusal="ends too early",
+                )
     flat = Image.new("RGB", (WIDTH, HEIGHT), (128, 128, 128))
     whole = file(flat, "JPEG")
     assert distance(opened(whole), flat) < 1

@@ -40,7 +40,11 @@ def cases() -> Iterator[Case]:
         ("JPEG XL", b"\xff\x0a\x7f\0", "a JPEG XL file"),
         ("JPEG XR", b"II\xbc\1\x08\0\0\0", "a JPEG XR file"),
         ("SVG", svg, "an SVG file"),
-        ("SVG after a declaration", b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- x -->' + svg, "an SVG file"),
+        (
+            "SVG after a declaration",
+            b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- x -->' + svg,
+            "an SVG file",
+        ),
         ("Photoshop", b"8BPS\0\1" + bytes(20), "a Photoshop file"),
         ("Word", b"PK\x03\x04" + bytes(30), "a ZIP or Office file"),
         ("sign-in page", b"<!DOCTYPE html><html><body>Sign in</body></html>", "an HTML file"),

@@ -1,7 +1,7 @@
 """PNG files: every depth and kind, transparency, and chunks that do not matter."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from PIL import Image
 
@@ -13,7 +13,6 @@ from tests.photos.pictures import (
     Color,
     color_picture,
     file,
-    gray_picture,
     gray_scene,
     index,
     indexed_picture,
@@ -35,6 +34,17 @@ def _samples(depth: int, *channels: int) -> tuple[int, ...]:
     if depth == 16:
         return tuple(channel * 257 for channel in channels)
     return tuple(channel >> (8 - depth) for channel in channels)
+
+
+def _at_depth(depth: int, *parts: Callable[[int, int], int | Color]) -> Samples:
+    """The channels of these formulas, of 8 bits, in another depth."""
+
+    def samples(x: int, y: int) -> tuple[int, ...]:
+        values = [part(x, y) for part in parts]
+        flat = [v for value in values for v in (value if isinstance(value, tuple) else (value,))]
+        return _samples(depth, *flat)
+
+    return samples
 
 
 def _gray(depth: int) -> tuple[Samples, Image.Image]:
@@ -69,28 +79,27 @@ def _kinds() -> Iterator[Case]:
             data = png(3, depth, samples, lace=lace, before=chunks)
             yield Case(f"PNG palette {depth} bit", how, data, seen)
         for depth in (8, 16):
-            data = png(2, depth, lambda x, y, d=depth: _samples(d, *scene(x, y)), lace=lace)  # type: ignore[misc]
+            data = png(2, depth, _at_depth(depth, scene), lace=lace)
             yield Case(f"PNG color {depth} bit", how, data, color_picture())
-            data = png(
-                4, depth,
-                lambda x, y, d=depth: _samples(d, gray_scene(x, y), _alpha(x, y)),  # type: ignore[misc]
-                lace=lace,
-            )
+            data = png(4, depth, _at_depth(depth, gray_scene, _alpha), lace=lace)
             seen = paint(lambda x, y: on_white((gray_scene(x, y),) * 3, _alpha(x, y) / 255))
             yield Case(f"PNG gray with alpha {depth} bit", how, data, seen)
-            data = png(
-                6, depth,
-                lambda x, y, d=depth: _samples(d, *scene(x, y), _alpha(x, y)),  # type: ignore[misc]
-                lace=lace,
-            )
+            data = png(6, depth, _at_depth(depth, scene, _alpha), lace=lace)
             seen = paint(lambda x, y: on_white(scene(x, y), _alpha(x, y) / 255))
             yield Case(f"PNG color with alpha {depth} bit", how, data, seen)
     for kind in range(5):
         data = png(2, 8, scene, filters=(kind,))
         yield Case("PNG filters", f"type {kind}", data, color_picture())
-    yield Case("PNG filters", "all in turn", png(2, 8, scene, filters=(0, 1, 2, 3, 4)), color_picture())
+    yield Case(
+        "PNG filters", "all in turn", png(2, 8, scene, filters=(0, 1, 2, 3, 4)), color_picture()
+    )
     white = paint(lambda _x, _y: (255, 255, 255))
-    yield Case("PNG color with alpha 8 bit", "nothing but transparency", png(6, 8, lambda x, y: (*scene(x, y), 0)), white)
+    yield Case(
+        "PNG color with alpha 8 bit",
+        "nothing but transparency",
+        png(6, 8, lambda x, y: (*scene(x, y), 0)),
+        white,
+    )
     large = color_picture().resize((1800, 1200), Image.Resampling.BILINEAR)
     large.putalpha(Image.linear_gradient("L").resize(large.size))
     seen = Image.new("RGB", large.size, "white")
@@ -101,36 +110,43 @@ def _kinds() -> Iterator[Case]:
 def _keys() -> Iterator[Case]:
     """One color, or entries of the palette, stand for transparent."""
     for depth in (1, 2, 4, 8, 16):
-        samples, seen = _gray(depth)
+        samples, picture = _gray(depth)
         (key,) = samples(WIDTH // 2, HEIGHT // 2)
-        shown = paint(
-            lambda x, y, s=samples, k=key, p=seen.load(): (255,) * 3 if s(x, y) == (k,) else p[x, y]  # type: ignore[misc]
-        )
+        shown = picture.copy()
+        hidden = [(x, y) for x in range(WIDTH) for y in range(HEIGHT) if samples(x, y) == (key,)]
+        for place in hidden:
+            shown.putpixel(place, (255, 255, 255))
         data = png(0, depth, samples, before=chunk(b"tRNS", key.to_bytes(2)))
         yield Case("PNG gray with a key", f"{depth} bit", data, shown)
     blocks = [(200, 30, 40), (30, 200, 40), (30, 40, 200)]
-    for depth in (8, 16):
-        def at(x: int, y: int) -> Color:
-            return blocks[(x // 40 + y // 40) % 3]
 
-        wide = _samples(depth, *blocks[1])
-        key = b"".join(sample.to_bytes(2) for sample in wide)
-        data = png(2, depth, lambda x, y, d=depth: _samples(d, *at(x, y)), before=chunk(b"tRNS", key))  # type: ignore[misc]
-        seen = paint(lambda x, y: (255,) * 3 if at(x, y) == blocks[1] else at(x, y))  # type: ignore[return-value]
-        yield Case("PNG color with a key", f"{depth} bit", data, seen)
+    def block(x: int, y: int) -> Color:
+        return blocks[(x // 40 + y // 40) % 3]
+
+    shown = paint(lambda x, y: (255, 255, 255) if block(x, y) == blocks[1] else block(x, y))
+    for depth in (8, 16):
+        wide = b"".join(sample.to_bytes(2) for sample in _samples(depth, *blocks[1]))
+        data = png(2, depth, _at_depth(depth, block), before=chunk(b"tRNS", wide))
+        yield Case("PNG color with a key", f"{depth} bit", data, shown)
     for depth in (1, 2, 4, 8):
         samples, _seen, chunks = _palette(depth)
-        for name, alphas in (("one", b"\xff" * (2**depth - 1) + b"\0"), ("some", b"\x80\x20\xff"), ("first", b"\0")):
-            def opacity(index: int, a: bytes = alphas[: 2**depth]) -> float:
-                return a[index] / 255 if index < len(a) else 1.0
-
-            seen = paint(
-                lambda x, y, s=samples, o=opacity, c=palette(2**depth): on_white(  # type: ignore[misc]
-                    c[s(x, y)[0]], o(s(x, y)[0])
-                )
+        last = b"\xff" * (2**depth - 1) + b"\0"
+        for name, alphas in (("last", last), ("some", b"\x80\x20\xff"), ("first", b"\0")):
+            given = alphas[: 2**depth]
+            looks = [
+                on_white(color, given[at] / 255 if at < len(given) else 1.0)
+                for at, color in enumerate(palette(2**depth))
+            ]
+            data = png(3, depth, samples, before=chunks + chunk(b"tRNS", given))
+            yield Case(
+                "PNG palette with transparency", f"{depth} bit, {name}", data, _seen_as(looks)
             )
-            data = png(3, depth, samples, before=chunks + chunk(b"tRNS", alphas[: 2**depth]))
-            yield Case("PNG palette with transparency", f"{depth} bit, {name}", data, seen)
+
+
+def _seen_as(colors: list[Color]) -> Image.Image:
+    """What `index` looks like in these colors."""
+    at = index(len(colors))
+    return paint(lambda x, y: colors[at(x, y)])
 
 
 def _chunks() -> Iterator[Case]:
@@ -140,27 +156,33 @@ def _chunks() -> Iterator[Case]:
         data = png(2, 8, scene, **{where: chunk(b"zTXt", text)})  # type: ignore[arg-type]
         yield Case("PNG long text", f"compressed, {where}", data, color)
     international = b"Comment\0\1\0\0\0" + zlib.compress(b"long text " * 200_000)
-    yield Case("PNG long text", "iTXt", png(2, 8, scene, before=chunk(b"iTXt", international)), color)
+    yield Case(
+        "PNG long text", "iTXt", png(2, 8, scene, before=chunk(b"iTXt", international)), color
+    )
     many = chunk(b"tEXt", b"a\0" + b"b" * 1000) * 2000
     yield Case("PNG long text", "many", png(2, 8, scene, before=many), color)
     for kind in (b"tEXt", b"tIME", b"pHYs", b"gAMA", b"iCCP", b"eXIf", b"bKGD", b"prVt"):
-        body = {b"iCCP": b"a\0\0" + zlib.compress(icc_files.display_p3()), b"eXIf": tiff(6)}.get(kind, b"x\0y")
+        body = {b"iCCP": b"a\0\0" + zlib.compress(icc_files.display_p3()), b"eXIf": tiff(6)}.get(
+            kind, b"x\0y"
+        )
         for where in ("before", "after"):
             data = png(2, 8, scene, **{where: chunk(kind, body, wrong=True)})  # type: ignore[arg-type]
             yield Case("PNG wrong checksum", f"{kind.decode()} {where}", data, color)
     for count in (2, 50):
         yield Case("PNG in parts", f"{count}", png(2, 8, scene, parts=count), color)
-    yield Case("PNG in parts", "with an empty one", png(2, 8, scene, before=chunk(b"IDAT", b"")), color)
+    yield Case(
+        "PNG in parts", "with an empty one", png(2, 8, scene, before=chunk(b"IDAT", b"")), color
+    )
     frames = [color, Image.new("RGB", (WIDTH, HEIGHT))]
     data = file(frames[0], "PNG", save_all=True, append_images=frames[1:])
     assert b"acTL" in data
     yield Case("animated PNG", "two frames", data, color)
     turned = color.transpose(Image.Transpose.ROTATE_270)
     for order in "<>":
-        for kind in (1, 3, 4):
+        for value_type in (1, 3, 4):
             for where in ("before", "after"):
-                data = png(2, 8, scene, **{where: chunk(b"eXIf", tiff(6, kind, order))})  # type: ignore[arg-type]
-                yield Case("PNG with EXIF", f"type {kind} {order} {where}", data, turned)
+                data = png(2, 8, scene, **{where: chunk(b"eXIf", tiff(6, value_type, order))})  # type: ignore[arg-type]
+                yield Case("PNG with EXIF", f"type {value_type} {order} {where}", data, turned)
     yield Case("PNG end", "more after it", png(2, 8, scene) + b"junk" * 100, color)
 
 
@@ -169,7 +191,9 @@ def _profiles() -> Iterator[Case]:
         return chunk(b"iCCP", b"name\0\0" + zlib.compress(profile))
 
     wide = paint(lambda x, y: icc_files.p3_as_srgb(scene(x, y)))
-    yield Case("PNG with a profile", "P3", png(2, 8, scene, before=packed(icc_files.display_p3())), wide)
+    yield Case(
+        "PNG with a profile", "P3", png(2, 8, scene, before=packed(icc_files.display_p3())), wide
+    )
     for size in (1_500_000, 4_000_000):
         data = png(2, 8, scene, before=packed(icc_files.display_p3(size)))
         yield Case("PNG with a large profile", f"{size} bytes", data, wide)
@@ -200,23 +224,36 @@ def _damage() -> Iterator[Case]:
     for missing in (1, 2, 4, 12, 14):
         yield Case("PNG without its last bytes", f"{missing}", data[:-missing], color)
     for share in (0.1, 0.5, 0.9):
-        yield Case("half a PNG", f"{share}", data[: round(len(data) * share)], refusal="damaged|too early")
+        yield Case(
+            "half a PNG", f"{share}", data[: round(len(data) * share)], refusal="damaged|too early"
+        )
     shorter = zlib.compress((b"\0" + bytes(3 * WIDTH)) * (HEIGHT // 2))
     half = SIGNATURE + header(2, 8) + chunk(b"IDAT", shorter) + chunk(b"IEND", b"")
     yield Case("half a PNG", "with an end", half, refusal="damaged|too early")
-    yield Case("PNG refused", "checksum of pixels", png(2, 8, scene, wrong=True), refusal="checksum")
+    yield Case(
+        "PNG refused", "checksum of pixels", png(2, 8, scene, wrong=True), refusal="checksum"
+    )
     head = SIGNATURE + chunk(b"IHDR", header(2, 8)[8:21], wrong=True) + data[33:]
     yield Case("PNG refused", "checksum of header", head, refusal="checksum")
     samples, _seen, chunks = _palette(4)
     yield Case("PNG refused", "no palette", png(3, 4, samples), refusal="palette")
     wrong = chunks[:-4] + bytes(4)
-    yield Case("PNG refused", "checksum of palette", png(3, 4, samples, before=wrong), refusal="checksum")
-    yield Case("PNG refused", "no pixels", SIGNATURE + header(2, 8) + chunk(b"IEND", b""), refusal="no picture")
+    yield Case(
+        "PNG refused", "checksum of palette", png(3, 4, samples, before=wrong), refusal="checksum"
+    )
+    yield Case(
+        "PNG refused",
+        "no pixels",
+        SIGNATURE + header(2, 8) + chunk(b"IEND", b""),
+        refusal="no picture",
+    )
     yield Case("PNG refused", "only a signature", SIGNATURE, refusal="no header")
     yield Case("PNG refused", "iOS", SIGNATURE + chunk(b"CgBI", bytes(4)) + data[8:], refusal="iOS")
     for color_type, depth in ((1, 8), (2, 4), (3, 16), (6, 1), (0, 3), (9, 8)):
         other = SIGNATURE + header(color_type, depth) + data[33:]
-        yield Case("PNG refused", f"color type {color_type}, {depth} bit", other, refusal="impossible")
+        yield Case(
+            "PNG refused", f"color type {color_type}, {depth} bit", other, refusal="impossible"
+        )
     for size, refusal in (
         ((0, 5), "no pixels"),
         ((1, 1), "placeholder"),
