@@ -35,11 +35,18 @@ class App:
     Args:
         settings: checked.
         clock: where time comes from.
+        lease_clock: seconds of a clock that goes on while the machine sleeps.
     """
 
-    def __init__(self, settings: Settings, clock: Clock = time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock = time,
+        lease_clock: Callable[[], float] = lease_seconds,
+    ) -> None:
         self.settings = settings
         self.clock = clock
+        self.lease_clock = lease_clock
         self.identity = ManagedIdentity(settings, clock=clock)
         self._graph = self._service("graph", lambda origin: origin == settings.graph_url)
         self._sharepoint = self._service(
@@ -79,17 +86,23 @@ class App:
         """Microsoft Graph for one invocation."""
         return Graph(self._graph, self.settings.graph_url, budget)
 
-    def sharepoint(self, budget: Budget, *, read_only: bool = False) -> SharePoint:
+    def sharepoint(
+        self, budget: Budget, *, log: InvocationLog, read_only: bool = False
+    ) -> SharePoint:
         """SharePoint for one invocation; a dry run gets one that writes nothing."""
         kind = ReadOnlySharePoint if read_only else SharePoint
         return kind(
             self._sharepoint,
             mysite=self.settings.mysite_url,
             admin=self.settings.admin_url,
+            satellites=self.settings.sharepoint_satellites,
             budget=budget,
+            log=log,
         )
 
-    def checkpoint(self, *, read_only: bool = False, deadline: float = math.inf) -> Checkpoint:
+    def checkpoint(
+        self, *, log: InvocationLog, read_only: bool = False, deadline: float = math.inf
+    ) -> Checkpoint:
         """The checkpoint for one invocation.
 
         Args:
@@ -97,7 +110,13 @@ class App:
             deadline: monotonic seconds after which storage is not waited for.
         """
         container = self._storage.container(deadline)
-        return Checkpoint(container, clock=self.clock, read_only=read_only)
+        return Checkpoint(
+            container,
+            clock=self.clock,
+            log=log,
+            read_only=read_only,
+            lease_clock=self.lease_clock,
+        )
 
     @property
     def container(self) -> ContainerClient:

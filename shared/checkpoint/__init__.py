@@ -1,6 +1,8 @@
 """What is remembered in blob storage: users' records, runs, the lease that makes a run single."""
 
 from shared.checkpoint.documents import iso, seconds_of
+from shared.checkpoint.lease import Lease
+from shared.checkpoint.lease import seconds as lease_seconds
 from shared.checkpoint.records import Failing, Missing, Photo, Record
 from shared.checkpoint.run_blobs import RunBlobs, close_run, read_users
 from shared.checkpoint.runs import (
@@ -33,6 +35,7 @@ __all__ = [
     "USERS",
     "Checkpoint",
     "Failing",
+    "Lease",
     "Missing",
     "Photo",
     "Record",
@@ -42,6 +45,7 @@ __all__ = [
     "Storage",
     "close_run",
     "iso",
+    "lease_seconds",
     "next_run",
     "read_users",
     "seconds_of",

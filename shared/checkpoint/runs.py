@@ -31,8 +31,9 @@ LISTING = "listing"
 USERS = "users"
 CLEARING = "clearing"
 DONE = "done"
-_PHASES = (LISTING, USERS, CLEARING, DONE)
-"""In this order: list who is in scope, synchronize them, remove what is to be removed."""
+_PHASES = ("", LISTING, USERS, CLEARING, DONE)
+"""In this order: list who is in scope, synchronize them, remove what is to be removed. A run without
+a phase cannot be resumed."""
 
 STALE_SECONDS = 48 * 3600
 """An unfinished run older than this is closed, and a new one started."""

@@ -5,7 +5,7 @@ another writer was faster, the two are merged user by user (`records.merge`).
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from shared.checkpoint.blobs import (
     storage_errors,
 )
 from shared.checkpoint.documents import SCHEMA, parse_document
-from shared.checkpoint.lease import Lease
+from shared.checkpoint.lease import Lease, seconds
 from shared.checkpoint.records import Record, dump_shard, merge, parse_shard
 from shared.checkpoint.runs import Run, from_json
 from shared.clock import Clock
@@ -68,6 +68,7 @@ class Checkpoint:
         read_only: a dry run: records are never written. What a run must remember of its own
             decisions (photos that are missing, users who left) is kept in memory instead, so that
             a dry run decides what a real one would.
+        lease_clock: seconds by which the lease runs out.
     """
 
     def __init__(
@@ -77,11 +78,13 @@ class Checkpoint:
         clock: Clock,
         log: InvocationLog,
         read_only: bool = False,
+        lease_clock: Callable[[], float] = seconds,
     ) -> None:
         self.container = container
         self.clock = clock
         self.log = log
         self._read_only = read_only
+        self._lease_clock = lease_clock
         self._remembered: dict[str, dict[str, Record]] = {}
 
     def prepare(self) -> None:
@@ -208,7 +211,7 @@ class Checkpoint:
             except HttpResponseError as error:
                 if code_of(error) not in {"BlobAlreadyExists", "LeaseIdMissing"}:
                     raise
-            lease = Lease.acquire(blob, log=self.log)
+            lease = Lease.acquire(blob, log=self.log, clock=self._lease_clock)
         if lease is None:
             yield None
         else:

@@ -17,7 +17,7 @@ from shared.config.removal_limit import RemovalLimit
 from shared.config.storage_connection import StorageConnection
 from shared.errors import ConfigurationError
 
-__all__ = ["DEFAULT_SCHEDULE", "FILTER_OF_VERSION_1", "SETTINGS", "Settings", "load"]
+__all__ = ["DEFAULT_FILTER", "DEFAULT_SCHEDULE", "FILTER_OF_VERSION_1", "SETTINGS", "Settings", "load"]
 
 DEFAULT_SCHEDULE = "0 */15 1-5 * * *"
 """What the deployment sets; the timer trigger itself has no default."""
@@ -28,7 +28,7 @@ FILTER_OF_VERSION_1 = (
 )
 """Takes the place of the default of USER_FILTER where Graph refuses that one with 400."""
 
-_FILTER = (
+DEFAULT_FILTER = (
     "accountEnabled eq true and userType ne 'Guest' and "
     "(assignedPlans/any(p:p/service eq 'exchange' and p/capabilityStatus eq 'Enabled') or "
     "assignedPlans/any(p:p/service eq 'exchange' and p/capabilityStatus eq 'Warning'))"
@@ -161,7 +161,7 @@ class Settings:
     user_filter: str = declare(
         "USER_FILTER",
         parsers.single_line,
-        default=_FILTER,
+        default=DEFAULT_FILTER,
         accepted="an OData $filter on one line",
         meaning="who is in scope",
     )

@@ -31,7 +31,7 @@ from shared.sharepoint.profiles import Profile
 from shared.sharepoint.site import JSON, Site, owns
 
 if TYPE_CHECKING:
-    from shared.photos.thumbnails import Thumbnails
+    from shared.photos import Thumbnails
 
 __all__ = ["ReadOnlySharePoint", "SharePoint", "owns"]
 

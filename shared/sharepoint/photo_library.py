@@ -18,7 +18,7 @@ from shared.sharepoint.locations import DEFAULT_FOLDER, is_folder_name
 from shared.sharepoint.site import JSON, Site, literal
 
 if TYPE_CHECKING:
-    from shared.photos.thumbnails import Thumbnails
+    from shared.photos import Thumbnails
 
 _SYSTEM_FOLDERS = frozenset({"forms", "_t", "_w"})
 

@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from shared.checkpoint import Checkpoint, Run, Shard
 from shared.clock import Clock
-from shared.config import USER_FILTER_OF_VERSION_1, Settings
+from shared.config import FILTER_OF_VERSION_1, Settings
 from shared.errors import DeadlineExceeded, PhotoSyncError
 from shared.graph import Graph
 from shared.http import Patience
@@ -127,5 +127,5 @@ class ClearingPass:
 
     def _in_scope(self, user_ids: Sequence[str]) -> Mapping[str, User | None | PhotoSyncError]:
         refused = self._run.filter_refused
-        user_filter = USER_FILTER_OF_VERSION_1 if refused else self._settings.user_filter
+        user_filter = FILTER_OF_VERSION_1 if refused else self._settings.user_filter
         return self._graph.in_scope(user_ids, user_filter, self._settings.sync_group_id)

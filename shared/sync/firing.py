@@ -18,7 +18,7 @@ from shared.checkpoint import (
     Run,
     RunBlobs,
 )
-from shared.config import DEFAULT_USER_FILTER, USER_FILTER_OF_VERSION_1
+from shared.config import DEFAULT_FILTER, FILTER_OF_VERSION_1
 from shared.errors import (
     BrokenState,
     DeadlineExceeded,
@@ -139,12 +139,12 @@ class Firing:
     def _list(self) -> Scope:
         """Who is in scope in this run: listed once, whatever happens between its firings."""
         run, settings = self._run, self._settings
-        default = settings.user_filter == DEFAULT_USER_FILTER
+        default = settings.user_filter == DEFAULT_FILTER
         listing = Listing(
             self._graph,
             self._blobs,
             user_filter=settings.user_filter,
-            fallback=USER_FILTER_OF_VERSION_1 if default else "",
+            fallback=FILTER_OF_VERSION_1 if default else "",
             group_id=settings.sync_group_id,
             check=self._require_time,
         )

@@ -11,7 +11,7 @@ from shared.checkpoint.records import Record
 from shared.checkpoint.runs import Run
 from shared.errors import InvalidPhoto
 from shared.model import ThumbnailLocation
-from shared.photos.thumbnails import Thumbnails, render
+from shared.photos import Thumbnails, render
 from tests.support.world import World, outcomes
 
 SIZES = (48, 96, 300)

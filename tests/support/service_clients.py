@@ -9,7 +9,7 @@ from local.tenant.directory import Person
 from shared.graph.client import Graph
 from shared.http.service import Budget, Service
 from shared.model import ThumbnailLocation, User
-from shared.photos.thumbnails import Thumbnails
+from shared.photos import Thumbnails
 from shared.sharepoint.client import SharePoint, owns
 from shared.sharepoint.locations import choose
 from shared.sharepoint.profiles import Profile
