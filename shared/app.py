@@ -16,14 +16,13 @@ from functools import partial
 from azure.storage.blob import ContainerClient
 
 from shared import __version__
-from shared.checkpoint.storage import Storage
-from shared.checkpoint.store import Checkpoint
+from shared.checkpoint import Checkpoint, Storage, lease_seconds
 from shared.clock import Clock
-from shared.config.settings import Settings, load
-from shared.graph.client import Graph
-from shared.http.managed_identity import ManagedIdentity
-from shared.http.service import Budget, Service, Tokens
-from shared.sharepoint.client import ReadOnlySharePoint, SharePoint, owns
+from shared.config import Settings, load
+from shared.graph import Graph
+from shared.http import Budget, ManagedIdentity, Service, Tokens
+from shared.log import InvocationLog
+from shared.sharepoint import FolderCache, ReadOnlySharePoint, SharePoint, owns
 
 CLOCK: Clock = time
 """Where the program's time comes from; tests put their own here before the first call."""
@@ -50,8 +49,15 @@ class App:
         self.identity = ManagedIdentity(settings, clock=clock)
         self._graph = self._service("graph", lambda origin: origin == settings.graph_url)
         self._sharepoint = self._service(
-            "sharepoint", partial(owns, mysite=settings.mysite_url, admin=settings.admin_url)
+            "sharepoint",
+            partial(
+                owns,
+                mysite=settings.mysite_url,
+                admin=settings.admin_url,
+                satellites=settings.sharepoint_satellites,
+            ),
         )
+        self._folders = FolderCache(clock)
         self._storage = Storage(settings, self.identity, clock)
 
     def _service(
@@ -87,7 +93,7 @@ class App:
         return Graph(self._graph, self.settings.graph_url, budget)
 
     def sharepoint(
-        self, budget: Budget, *, log: InvocationLog, read_only: bool = False
+        self, budget: Budget, *, log: InvocationLog | None = None, read_only: bool = False
     ) -> SharePoint:
         """SharePoint for one invocation; a dry run gets one that writes nothing."""
         kind = ReadOnlySharePoint if read_only else SharePoint
@@ -97,15 +103,21 @@ class App:
             admin=self.settings.admin_url,
             satellites=self.settings.sharepoint_satellites,
             budget=budget,
-            log=log,
+            log=log or InvocationLog(),
+            folders=self._folders,
         )
 
     def checkpoint(
-        self, *, log: InvocationLog, read_only: bool = False, deadline: float = math.inf
+        self,
+        *,
+        log: InvocationLog | None = None,
+        read_only: bool = False,
+        deadline: float = math.inf,
     ) -> Checkpoint:
         """The checkpoint for one invocation.
 
         Args:
+            log: of the invocation; None to make one.
             read_only: a dry run: records cannot be changed.
             deadline: monotonic seconds after which storage is not waited for.
         """
@@ -113,7 +125,7 @@ class App:
         return Checkpoint(
             container,
             clock=self.clock,
-            log=log,
+            log=log or InvocationLog(),
             read_only=read_only,
             lease_clock=self.lease_clock,
         )

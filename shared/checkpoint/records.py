@@ -231,7 +231,7 @@ def _from_json(user_id: str, value: Any) -> Record:
             detail=as_text(value.get("detail", "")),
             photo=_photo(photo) if photo is not None else None,
             verified_at=as_moment(value["verifiedAt"]) if photo is not None else "",
-            verify_on=as_date(value["verifyOn"]) if "verifyOn" in value else "",
+            verify_on=as_date(value["verifyOn"]) if photo and "verifyOn" in value else "",
             missing=(
                 Missing(as_count(missing["runs"]), as_text(missing["run"])) if missing else None
             ),

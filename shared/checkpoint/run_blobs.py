@@ -245,5 +245,3 @@ def read_users(line: dict[str, Any]) -> list[tuple[str, str]]:
     ):
         raise BrokenState("a page of the listing has users without id or name")
     return [(pair[0], pair[1]) for pair in pairs]
-
-

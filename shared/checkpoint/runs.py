@@ -133,7 +133,7 @@ class Run:
     def count_of(self, outcome: Outcome) -> int:
         """Users with an outcome; whoever has none yet is `deferred`."""
         if outcome is Outcome.DEFERRED:
-            return self.listed - sum(self.counts.values())
+            return max(0, self.listed - sum(self.counts.values()))
         return self.counts.get(outcome, 0)
 
     @property
@@ -225,7 +225,8 @@ def from_json(document: dict[str, Any]) -> Run | None:
             deferred=[as_user_id(value) for value in document.get("deferredUsers", ())],
             put_aside=[as_user_id(value) for value in document.get("putAside", ())],
             clearing=[as_text(value) for value in document.get("clearing", ())],
-            listed=as_count(document["listed"]),
+            # Version 1 counted all users of a run, also those who left its list between firings.
+            listed=as_count(document["listed" if "phase" in document else "inScope"]),
             previous_listed=_count_or_none(document["previousListed"]),
             filter_refused=document.get("filterRefused", False) is True,
             counts=counts,
@@ -244,9 +245,7 @@ def from_json(document: dict[str, Any]) -> Run | None:
             leavers_cleared=as_count(leavers.get("cleared", 0)),
             leavers_held_back=as_count(leavers.get("heldBack", 0)),
             reverified=as_count(document["reverified"]),
-            writing={
-                as_user_id(k): as_location(v) for k, v in document.get("writing", {}).items()
-            },
+            writing={as_user_id(k): as_location(v) for k, v in document.get("writing", {}).items()},
         )
     except UNREADABLE:
         raise BrokenState("it is no run") from None

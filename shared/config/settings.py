@@ -17,7 +17,14 @@ from shared.config.removal_limit import RemovalLimit
 from shared.config.storage_connection import StorageConnection
 from shared.errors import ConfigurationError
 
-__all__ = ["DEFAULT_FILTER", "DEFAULT_SCHEDULE", "FILTER_OF_VERSION_1", "SETTINGS", "Settings", "load"]
+__all__ = [
+    "DEFAULT_FILTER",
+    "DEFAULT_SCHEDULE",
+    "FILTER_OF_VERSION_1",
+    "SETTINGS",
+    "Settings",
+    "load",
+]
 
 DEFAULT_SCHEDULE = "0 */15 1-5 * * *"
 """What the deployment sets; the timer trigger itself has no default."""

@@ -159,8 +159,7 @@ class Engine:
         return self._reader.names(users)
 
     def take_reverified(self) -> int:
-        """How many users were looked at because of their age, since the last time this was asked.
-        """
+        """How many users were looked at because of their age, since the last time this was asked."""
         number, self._reverified = self._reverified, 0
         return number
 
@@ -267,7 +266,7 @@ class Engine:
         probe: bool = False,
     ) -> None:
         """What an error means for a user: the end of the run, another try, or their outcome."""
-        if isinstance(error, _ENDS_THE_RUN) or _is_about_time(error):
+        if isinstance(error, PhotoSyncError) and _ends_the_run(error):
             self.end(error)
         elif not isinstance(error, ServiceError) or probe:
             self._fail(window, user, error, etag)
@@ -343,9 +342,7 @@ class Engine:
                 wanted.append((user, self._record(user.id), fetches[user.id][1], profile))
         prepared = []
         patience = self._patience(window.last_try)
-        for one, found in zip(
-            wanted, self._reader.photos(wanted, policy, patience), strict=True
-        ):
+        for one, found in zip(wanted, self._reader.photos(wanted, policy, patience), strict=True):
             user, _, fetch, _ = one
             if isinstance(found, Prepared):
                 prepared.append(found)
@@ -429,9 +426,7 @@ class Engine:
             if not written.begun and isinstance(written.error, PhotoSyncError) and self.ended:
                 self.deferred.append(user.id)
             else:
-                self._on_error(
-                    window, user, written.error, etag=prepared.etag, probe=written.probe
-                )
+                self._on_error(window, user, written.error, etag=prepared.etag, probe=written.probe)
         changes = dict(window.changes)
         changes |= {k: done.record for k, (_, done) in window.settled.items() if done.record}
         disputed = self._save(changes)
@@ -465,6 +460,11 @@ def _result(user: User, settled: Settled, record: Record | None) -> Result:
     return Result(user, settled.outcome, settled.detail, record, settled.error)
 
 
-def _is_about_time(error: Exception) -> bool:
-    """Whether there is no time left; a pause asked for one user is that user's own."""
-    return isinstance(error, DeadlineExceeded) or (isinstance(error, Throttled) and not error.own)
+def _ends_the_run(error: PhotoSyncError) -> bool:
+    """Whether nobody can be helped: no time is left, or something is wrong for everybody.
+
+    A pause that was asked for one user is that user's own.
+    """
+    if isinstance(error, Throttled):
+        return not error.own
+    return isinstance(error, (*_ENDS_THE_RUN, DeadlineExceeded))

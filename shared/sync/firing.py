@@ -1,6 +1,5 @@
 """One firing at work on a run: list, synchronize, remove; save and report in any case."""
 
-
 from concurrent.futures import ThreadPoolExecutor
 
 from shared.app import App
@@ -201,8 +200,9 @@ class Firing:
             ).go()
         except BaseException as error:
             # What the workers still have to do must find that it is over.
-            known = isinstance(error, PhotoSyncError)
-            engine.end(error if known else RunStopped("internal error"))
+            engine.end(
+                error if isinstance(error, PhotoSyncError) else RunStopped("internal error")
+            )
             raise
 
     def _policy(self) -> Policy:
@@ -229,5 +229,3 @@ class Firing:
     def _require_time(self) -> None:
         if error := self._time_is_up():
             raise error
-
-

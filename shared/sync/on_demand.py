@@ -183,9 +183,7 @@ class _Call:
         if isinstance(error, _LEAVES_THE_CALL):
             raise error
 
-    def _save(
-        self, user: User, settled: Settled, shard: Shard
-    ) -> tuple[Settled, Shard, bool]:
+    def _save(self, user: User, settled: Settled, shard: Shard) -> tuple[Settled, Shard, bool]:
         if settled.record is None:
             return settled, shard, False
         shard, disputed = self._checkpoint.save(shard, {user.id: settled.record})
@@ -207,6 +205,9 @@ class _Call:
 
 def _agrees(run: Run | None) -> bool:
     """Whether the last nightly run held no removals back."""
-    return run is not None and not run.source_fault and not run.removals_held_back and (
-        not run.removal_note
+    return (
+        run is not None
+        and not run.source_fault
+        and not run.removals_held_back
+        and (not run.removal_note)
     )

@@ -29,7 +29,7 @@ class Progress:
         self.run = run
         self._blobs = blobs
         self._meter = meter
-        self._counted = Meter()
+        self._counted: dict[str, int] = {}
         self._clock = clock
         self._confirmations = confirmations
         self._lines: list[dict[str, Any]] = []
@@ -89,12 +89,15 @@ class Progress:
 
     def _take_counts(self) -> None:
         """Add what was sent since the last save to the run."""
-        run, meter, counted = self.run, self._meter, self._counted
+        run, meter = self.run, self._meter
         for name, number in dict(meter.requests).items():
-            run.requests[name] = run.requests.get(name, 0) + number - counted.requests.get(name, 0)
-        run.throttled += meter.throttled - counted.throttled
-        run.received += meter.received - counted.received
-        run.sent += meter.sent - counted.sent
-        self._counted = Meter(dict(meter.requests), meter.throttled, meter.received, meter.sent)
+            run.requests[name] = run.requests.get(name, 0) + self._new(f"requests {name}", number)
+        run.throttled += self._new("throttled", meter.throttled)
+        run.received += self._new("received", meter.received)
+        run.sent += self._new("sent", meter.sent)
 
-
+    def _new(self, name: str, number: int) -> int:
+        """By how much a count of this firing has grown since it was last taken."""
+        grown = number - self._counted.get(name, 0)
+        self._counted[name] = number
+        return grown

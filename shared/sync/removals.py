@@ -104,7 +104,9 @@ class Clearing:
         self._in_scope = in_scope
         self._patience = patience
 
-    def remove(self, shard: Shard, users: Sequence[User], policy: Policy) -> tuple[Shard, list[Result]]:
+    def remove(
+        self, shard: Shard, users: Sequence[User], policy: Policy
+    ) -> tuple[Shard, list[Result]]:
         """Clear SharePoint for users of one shard whose photo is confirmed gone.
 
         Returns:
@@ -120,7 +122,9 @@ class Clearing:
             if isinstance(user, User):
                 present.append(user)
             else:
-                settled[user_id] = _left_alone("the user is not known to be in scope any more", user)
+                settled[user_id] = _left_alone(
+                    "the user is not known to be in scope any more", user
+                )
         cleared: list[tuple[User, Profile]] = []
         for user, profile in self._profiles(present):
             if isinstance(profile, Profile):
@@ -136,7 +140,13 @@ class Clearing:
         shard = self._clear(shard, cleared, policy, settled)
         by_id = {user.id: user for user in (*users, *present)}
         return shard, [
-            Result(by_id[k], settled[k].outcome, settled[k].detail, shard.records.get(k), settled[k].error)
+            Result(
+                by_id[k],
+                settled[k].outcome,
+                settled[k].detail,
+                shard.records.get(k),
+                settled[k].error,
+            )
             for k in ids
         ]
 
@@ -149,7 +159,11 @@ class Clearing:
         def recycle(user: User) -> bool:
             photo = shard.records[user.id].photo
             # Files that version 1 named after a person may be somebody else's by now.
-            if photo and photo.location.prefix == user.id and self._sharepoint.accepts(photo.location):
+            if (
+                photo
+                and photo.location.prefix == user.id
+                and self._sharepoint.accepts(photo.location)
+            ):
                 try:
                     self._sharepoint.recycle(photo.location, self._patience())
                 except _ENDS_THE_RUN:
@@ -158,9 +172,7 @@ class Clearing:
                     return False
             return True
 
-        done = [
-            user.id for user, ok in zip(gone, self._pool.map(recycle, gone), strict=True) if ok
-        ]
+        done = [user.id for user, ok in zip(gone, self._pool.map(recycle, gone), strict=True) if ok]
         _, disputed = self._checkpoint.save(shard, dict.fromkeys(done))
         return len(done) - len(disputed)
 
@@ -187,9 +199,7 @@ class Clearing:
         def clear(one: tuple[User, Profile]) -> Settled:
             user, profile = one
             try:
-                return self._users.clear(
-                    user, records[user.id], profile, policy, self._patience()
-                )
+                return self._users.clear(user, records[user.id], profile, policy, self._patience())
             except ProfileMissing as error:
                 return _left_alone("SharePoint has no profile for this user any more", error)
             except PhotoSyncError as error:
@@ -225,9 +235,7 @@ class Clearing:
             found.update(part)
         return found
 
-    def _profiles(
-        self, users: Sequence[User]
-    ) -> Iterable[tuple[User, Profile | PhotoSyncError]]:
+    def _profiles(self, users: Sequence[User]) -> Iterable[tuple[User, Profile | PhotoSyncError]]:
         by_id = {user.id: user for user in users}
 
         def ask(ids: Sequence[str]) -> Mapping[str, Profile | PhotoSyncError]:
@@ -251,7 +259,7 @@ def uncounted(shard: Shard, run: Run) -> list[Outcome]:
 
     They are behind the cursor: a removal that failed left a record that claims nothing.
     """
-    found = []
+    found: list[Outcome] = []
     for user_id, record in shard.records.items():
         if user_id <= run.cursor or record.run != run.id:
             continue

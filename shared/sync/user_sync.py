@@ -184,7 +184,9 @@ class UserSync:
 
     def _recycle_former(self, prepared: Prepared, patience: Patience) -> None:
         """Recycle our files on the host of another geo, when the user's My Site has moved."""
-        former = prepared.record.photo.location if prepared.record and prepared.record.photo else None
+        former = (
+            prepared.record.photo.location if prepared.record and prepared.record.photo else None
+        )
         if (
             former is None
             or former.host == prepared.location.host

@@ -1,6 +1,6 @@
 """Synchronizes everybody in scope: who was deferred first, then all, then who was put aside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 
 from shared.checkpoint import Checkpoint
@@ -99,7 +99,9 @@ class UsersPass:
         while step:
             # While users are tried one by one, nobody is asked about ahead of their turn.
             probing = engine.probing
-            ahead = (None, []) if probing else self._ask(portions)
+            ahead: tuple[Step | None, list[Future[Versions]]] = (None, [])
+            if not probing:
+                ahead = self._ask(portions)
             self._take(step, asked)
             for name in step.complete:
                 self._close_shard(name)
@@ -110,7 +112,7 @@ class UsersPass:
             self._advance()
             step, asked = self._ask(portions) if probing else ahead
 
-    def _ask(self, portions) -> tuple[Step | None, list[Future[Versions]]]:  # noqa: ANN001
+    def _ask(self, portions: Iterator[Step]) -> tuple[Step | None, list[Future[Versions]]]:
         step = next(portions, None)
         return step, self._engine.ask_ahead(step.users) if step else []
 
