@@ -1,8 +1,8 @@
 """The program, put together from its settings; one for each process.
 
-Sessions, pools, tokens and paces are shared by all invocations of the process, so that connections
-are reused and a throttled service is left alone by everybody. What belongs to one invocation (its
-budget, its guard, its counts) is given to `graph` and `sharepoint`.
+Sessions, pools, tokens and rate limits are shared by all invocations of the process, so that
+connections are reused and a throttled service is left alone by everybody. What belongs to one
+invocation (its budget, its guard, its counts) is given to `graph` and `sharepoint`.
 """
 
 import math
@@ -21,8 +21,7 @@ from shared.checkpoint.store import Checkpoint
 from shared.clock import Clock
 from shared.config.settings import Settings, load
 from shared.graph.client import Graph
-from shared.http.managed_identity import ManagedIdentity
-from shared.http.service import Budget, Service, Tokens
+from shared.http import Budget, ManagedIdentity, Service, Tokens
 from shared.sharepoint.client import ReadOnlySharePoint, SharePoint, owns
 
 CLOCK: Clock = time
@@ -65,14 +64,14 @@ class App:
         return self._graph
 
     def sharepoint_service(self, hosts: Collection[str], tokens: Tokens | None = None) -> Service:
-        """SharePoint, for requests of other kinds than `SharePoint` makes; at the common pace.
+        """SharePoint, for requests of other kinds than `SharePoint` makes; at the common rate.
 
         Args:
             hosts: the only origins that get a token.
             tokens: other ones than the identity gives by itself.
         """
         service = self._service("sharepoint", lambda origin: origin in hosts, tokens)
-        service.pace = self._sharepoint.pace
+        service.limiter = self._sharepoint.limiter
         return service
 
     def graph(self, budget: Budget) -> Graph:

@@ -6,6 +6,7 @@
     ├── TokenUnavailable        no token from the managed identity; ends the run
     ├── ServiceError            a service's answer; carries the evidence
     │   ├── Throttled           429, or 503 with Retry-After, past the caller's patience
+    │   ├── PatienceExceeded    the requests about one user took longer than we wait for them
     │   ├── Unavailable         5xx, time-out, broken connection, after the retries
     │   ├── NotFound            404
     │   ├── AccessDenied             401 or 403
@@ -123,11 +124,20 @@ class Throttled(ServiceError):
 
     Attributes:
         retry_after: seconds to wait.
+        own: the pause was asked for one user, while others were answered.
     """
 
-    def __init__(self, evidence: Evidence, retry_after: float) -> None:
+    def __init__(self, evidence: Evidence, retry_after: float, *, own: bool = False) -> None:
         self.retry_after = retry_after
+        self.own = own
         super().__init__(evidence)
+
+
+class PatienceExceeded(ServiceError):
+    """The requests about one user took longer than the patience for that user.
+
+    The service is all right; the evidence is that of the last attempt.
+    """
 
 
 class Unavailable(ServiceError):

@@ -18,7 +18,7 @@ from shared.config.settings import Settings
 from shared.errors import DeadlineExceeded, LeaseLost, PhotoSyncError, RunStopped, Throttled
 from shared.graph.client import Graph
 from shared.graph.photo_versions import BATCH_SIZE
-from shared.http.service import Budget, Meter
+from shared.http import Budget, Meter
 from shared.model import Outcome, ThumbnailLocation, User
 from shared.sync import report, scope
 from shared.sync.circuit_breaker import reading_breaker, writing_breaker

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from shared.app import App
 from shared.checkpoint.records import Record
 from shared.checkpoint.store import shard_of
-from shared.http.service import Budget
+from shared.http import Budget
 from shared.model import User, is_object_id
 from shared.sync import plan
 from shared.sync.circuit_breaker import reading_breaker, writing_breaker
