@@ -1,8 +1,8 @@
 """The program, put together from its settings; one for each process.
 
-Sessions, pools, tokens and paces are shared by all invocations of the process, so that connections
-are reused and a throttled service is left alone by everybody. What belongs to one invocation (its
-budget, its guard, its counts) is given to `graph` and `sharepoint`.
+Sessions, pools, tokens and rate limits are shared by all invocations of the process, so that
+connections are reused and a throttled service is left alone by everybody. What belongs to one
+invocation (its budget, its guard, its counts) is given to `graph` and `sharepoint`.
 """
 
 import math
@@ -78,14 +78,14 @@ class App:
         return self._graph
 
     def sharepoint_service(self, hosts: Collection[str], tokens: Tokens | None = None) -> Service:
-        """SharePoint, for requests of other kinds than `SharePoint` makes; at the common pace.
+        """SharePoint, for requests of other kinds than `SharePoint` makes; at the common rate.
 
         Args:
             hosts: the only origins that get a token.
             tokens: other ones than the identity gives by itself.
         """
         service = self._service("sharepoint", lambda origin: origin in hosts, tokens)
-        service.pace = self._sharepoint.pace
+        service.limiter = self._sharepoint.limiter
         return service
 
     def graph(self, budget: Budget) -> Graph:

@@ -160,6 +160,13 @@ class Throttled(ServiceError):
         super().__init__(evidence)
 
 
+class PatienceExceeded(ServiceError):
+    """The requests about one user took longer than the patience for that user.
+
+    The service is all right; the evidence is that of the last attempt.
+    """
+
+
 class Unavailable(ServiceError):
     """The service failed or could not be reached, also after the retries."""
 

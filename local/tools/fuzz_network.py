@@ -12,7 +12,7 @@ from urllib3 import HTTPResponse
 
 from local.support.clock import VirtualClock
 from shared.graph.client import Graph
-from shared.http.service import Budget, Service
+from shared.http import Budget, Service
 from shared.sharepoint.client import SharePoint
 
 NOW = 1_790_000_000.0
@@ -27,10 +27,10 @@ type Reply = tuple[int, dict[str, str], bytes]
 class _NoSecrets:
     """Tokens for a network that does not exist."""
 
-    def token(self, resource: str) -> str:
+    def token(self, resource: str, deadline: float = 0.0) -> str:
         return f"token-of-{urlsplit(resource).netloc}"
 
-    def forget(self, resource: str) -> None:
+    def forget(self, resource: str, refused: str = "") -> None:
         pass
 
 

@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from shared.clock import Clock
 from shared.config.settings import Settings
 from shared.errors import DeadlineExceeded
-from shared.http.managed_identity import ManagedIdentity
+from shared.http import ManagedIdentity
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0

@@ -22,7 +22,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.graph.client import Page
-from shared.http.service import Budget
+from shared.http import Budget
 from shared.model import User
 from shared.sharepoint.client import SharePoint
 

@@ -22,9 +22,18 @@ from shared.errors import (
 )
 from shared.graph import photo_versions
 from shared.graph.photo_versions import Seen
-from shared.http.response import NOT_FOUND, TOO_MANY, Response, retry_after
-from shared.http.service import ATTEMPTS, THROTTLES, Budget, Service, backoff
-from shared.http.transport import Request
+from shared.http import (
+    ATTEMPTS,
+    NOT_FOUND,
+    THROTTLES,
+    TOO_MANY,
+    Budget,
+    Request,
+    Response,
+    Service,
+    backoff,
+    retry_after,
+)
 from shared.model import User, is_object_id
 
 PAGE_SIZE = 999

@@ -18,7 +18,7 @@ from shared.errors import (
     Unavailable,
     UserUnknown,
 )
-from shared.http.response import NOT_FOUND, TOO_MANY, Response, error_of
+from shared.http import NOT_FOUND, TOO_MANY, Response, error_of
 
 BATCH_SIZE = 20
 """Most items of a JSON batch."""

@@ -21,8 +21,7 @@ from shared.errors import (
     ServiceError,
     Unavailable,
 )
-from shared.http.response import FORBIDDEN, number
-from shared.http.transport import Request
+from shared.http import FORBIDDEN, Request, number
 from shared.model import SIZES, ThumbnailLocation
 from shared.pilot.context import (
     PICTURE,

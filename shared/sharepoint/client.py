@@ -20,8 +20,7 @@ from shared.errors import (
     RequestRejected,
     ServiceError,
 )
-from shared.http.response import retry_after
-from shared.http.service import Budget, Service
+from shared.http import Budget, Service, retry_after
 from shared.model import ThumbnailLocation, User
 from shared.roles import PROFILES_ROLE
 from shared.sharepoint import batch, csom, profiles

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
 from shared.errors import AccessDenied, Evidence, ProfileMissing, RequestRejected, ServiceError
-from shared.http.response import Response, printable
+from shared.http import Response, printable
 
 PATH = "/_vti_bin/client.svc/ProcessQuery"
 ACCESS_DENIED = -2147024891

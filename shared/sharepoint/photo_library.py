@@ -11,7 +11,7 @@ from shared.errors import (
     PermissionMissing,
     RequestRejected,
 )
-from shared.http.response import NOT_FOUND, number
+from shared.http import NOT_FOUND, number
 from shared.model import LIBRARY, SIZES, ThumbnailLocation
 from shared.roles import FILES_ROLE
 from shared.sharepoint.locations import DEFAULT_FOLDER, is_folder_name

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.errors import ProfileMissing
-from shared.http.response import error_of
+from shared.http import error_of
 from shared.model import ThumbnailLocation
 from shared.sharepoint import csom
 from shared.sharepoint.locations import origin_of, same_picture

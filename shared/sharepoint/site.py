@@ -5,9 +5,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from shared.errors import AccessDenied, RequestRejected
-from shared.http.response import Response
-from shared.http.service import Budget, Service
-from shared.http.transport import Request
+from shared.http import Budget, Request, Response, Service
 from shared.sharepoint.locations import is_trusted_host
 
 JSON = "application/json;odata=nometadata"

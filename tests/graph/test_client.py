@@ -19,7 +19,7 @@ from shared.errors import (
 )
 from shared.graph.client import LISTING_RESTARTS
 from shared.graph.photo_versions import BATCH_SIZE, NoPhoto, Unknown, Version
-from shared.http.service import THROTTLES
+from shared.http import THROTTLES
 from shared.model import User
 from tests.support.service_clients import Clients, as_user
 

@@ -25,7 +25,7 @@ from shared.graph.photo_versions import (
     items,
     read,
 )
-from shared.http.response import Response
+from shared.http import Response
 
 ASKED = Evidence("graph", "GET", "https://graph.example/v1.0/users/1/photo")
 PHOTO = {

@@ -7,7 +7,7 @@ from local.support.clock import VirtualClock
 from local.tenant import Fault, Quirks, Quotas, Tenant
 from local.tenant.directory import Person
 from shared.graph.client import Graph
-from shared.http.service import Budget, Service
+from shared.http import Budget, Service
 from shared.model import ThumbnailLocation, User
 from shared.photos import Thumbnails
 from shared.sharepoint.client import SharePoint, owns
@@ -25,7 +25,7 @@ class _Minted:
         self._kept: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def token(self, resource: str) -> str:
+    def token(self, resource: str, deadline: float = 0.0) -> str:  # noqa: ARG002
         """A token for this origin."""
         identity = self._tenant.user_identity
         with self._lock:
@@ -35,7 +35,7 @@ class _Minted:
                 )
             return self._kept[resource]
 
-    def forget(self, resource: str) -> None:
+    def forget(self, resource: str, refused: str = "") -> None:  # noqa: ARG002
         """Renew."""
         with self._lock:
             self._kept.pop(resource, None)
