@@ -20,10 +20,10 @@ from shared.checkpoint.storage import Storage
 from shared.checkpoint.store import Checkpoint
 from shared.clock import Clock
 from shared.config.settings import Settings, load
-from shared.graph.client import Graph
+from shared.graph import Graph
 from shared.http.managed_identity import ManagedIdentity
 from shared.http.service import Budget, Service, Tokens
-from shared.sharepoint.client import ReadOnlySharePoint, SharePoint, owns
+from shared.sharepoint import ReadOnlySharePoint, SharePoint, owns
 
 CLOCK: Clock = time
 """Where the program's time comes from; tests put their own here before the first call."""

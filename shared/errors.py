@@ -2,7 +2,9 @@
 
     PhotoSyncError
     ├── ConfigurationError      ends the run before the first write; lists every problem
-    │   └── PermissionMissing   a service says the identity may not; names role and grant
+    │   ├── PermissionMissing   a service says the identity may not; names role and grant
+    │   ├── PropertyNotEditable SharePoint does not let the identity edit the property Picture
+    │   └── FilterRefused       Graph does not understand USER_FILTER
     ├── TokenUnavailable        no token from the managed identity; ends the run
     ├── ServiceError            a service's answer; carries the evidence
     │   ├── Throttled           429, or 503 with Retry-After, past the caller's patience
@@ -10,6 +12,8 @@
     │   ├── NotFound            404
     │   ├── AccessDenied             401 or 403
     │   ├── RequestRejected            any other 4xx, or a redirect
+    │   ├── ListingExpired      a stored page link is no longer valid: list again
+    │   ├── HostUnavailable     one geo's SharePoint host cannot be used; names the remedy
     │   └── MalformedResponse     a 2xx that cannot be understood
     ├── UserError               concerns one user and never ends a run
     │   ├── InvalidPhoto        what Exchange returned cannot be used
@@ -102,6 +106,37 @@ class PermissionMissing(ConfigurationError):
         )
 
 
+class PropertyNotEditable(ConfigurationError):
+    """SharePoint does not let the identity edit the profile property *Picture*.
+
+    Attributes:
+        evidence: what was asked and answered.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        super().__init__(
+            [
+                f"SharePoint does not let the app edit the profile property Picture ({evidence}). "
+                "In the SharePoint admin center, open More features > User profiles > Manage User "
+                "Properties > Picture and allow users to edit values for this property; also make "
+                "sure that the identity has the app role User.ReadWrite.All on SharePoint"
+            ]
+        )
+
+
+class FilterRefused(ConfigurationError):
+    """Graph does not understand the filter of the users in scope.
+
+    Attributes:
+        evidence: what was asked and answered.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        super().__init__([f"USER_FILTER: Microsoft Graph refuses the filter ({evidence})"])
+
+
 class TokenUnavailable(PhotoSyncError):
     """The managed identity gave no token; the message names identity, resource and remedy."""
 
@@ -148,6 +183,26 @@ class RequestRejected(ServiceError):
 
 class MalformedResponse(ServiceError):
     """A successful status whose body is not what the protocol promises."""
+
+
+class ListingExpired(ServiceError):
+    """The link to the next page of a listing is no longer valid; the listing starts again."""
+
+
+class HostUnavailable(ServiceError):
+    """One geo's SharePoint host cannot be used; users of other hosts are not affected.
+
+    Attributes:
+        evidence: what was asked and answered.
+        host: origin of the host.
+        remedy: what to do.
+    """
+
+    def __init__(self, evidence: Evidence, host: str, reason: str, remedy: str) -> None:
+        super().__init__(evidence)
+        self.host = host
+        self.remedy = remedy
+        self.args = (f"{host} {reason} ({evidence}). {remedy}",)
 
 
 class UserError(PhotoSyncError):

@@ -160,7 +160,7 @@ class Service:
             except (Unavailable, MalformedResponse):
                 if asked is not None:
                     self.hold(budget, answer, asked, attempts)
-                if attempts >= ATTEMPTS:
+                if attempts >= (call.attempts or ATTEMPTS):
                     raise
             if asked is None:
                 self.wait(budget, answer, backoff(attempts))
@@ -249,6 +249,8 @@ class Service:
 
 
 def _judged(answer: Response, call: Request) -> Response:
+    if answer.status and not answer.ok and call.final is not None and call.final(answer):
+        return answer
     if not answer.status or answer.status in RETRIED:
         raise Unavailable(answer.evidence)
     answer = answer.judged(call.accept)

@@ -1,6 +1,6 @@
 """One request over HTTP, and nothing remembered: no redirect, no cookie, no other credentials."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 
@@ -33,6 +33,9 @@ class Request:
         accept: statuses beside 2xx that are returned instead of raised.
         want_json: a 2xx whose body is no JSON counts as a failed attempt.
         limit: most bytes read of the body; more gives an `oversize` answer.
+        attempts: how often it is sent when it fails for the service's reasons; None as usual.
+        final: recognizes an answer that asking again cannot change although its status suggests
+            so; it is returned, whatever its status.
     """
 
     method: str
@@ -43,6 +46,8 @@ class Request:
     accept: Collection[int] = ()
     want_json: bool = True
     limit: int = ANSWER_LIMIT_BYTES
+    attempts: int | None = None
+    final: Callable[[Response], bool] | None = None
 
 
 class Transport:

@@ -25,12 +25,9 @@ from shared.errors import (
     Throttled,
     TokenUnavailable,
 )
-from shared.graph.client import Graph
-from shared.graph.photo_versions import BATCH_SIZE, NoPhoto, Unknown
+from shared.graph import BATCH_SIZE, Graph, NoPhoto, Unknown
 from shared.model import Outcome, ThumbnailLocation, User
-from shared.sharepoint import batch
-from shared.sharepoint.client import SharePoint
-from shared.sharepoint.profiles import Profile
+from shared.sharepoint import MAX_PARTS, Profile, SharePoint
 from shared.sync.circuit_breaker import CircuitBreaker
 from shared.sync.plan import Policy, Settle
 from shared.sync.user_sync import Result, Stages, Turn
@@ -253,7 +250,7 @@ class Sync:
                 else:
                     self._note(turn, profile, judged=not answered)
 
-        batches = list(batched(turns, batch.MAX_PARTS, strict=False))
+        batches = list(batched(turns, MAX_PARTS, strict=False))
         self._first_alone(batches, read, self._writing)
 
     def _prepare(self, turn: Turn) -> bool:

@@ -16,8 +16,7 @@ from shared.checkpoint.runs import Run
 from shared.checkpoint.store import Checkpoint
 from shared.config.settings import Settings
 from shared.errors import DeadlineExceeded, LeaseLost, PhotoSyncError, RunStopped, Throttled
-from shared.graph.client import Graph
-from shared.graph.photo_versions import BATCH_SIZE
+from shared.graph import BATCH_SIZE, Graph
 from shared.http.service import Budget, Meter
 from shared.model import Outcome, ThumbnailLocation, User
 from shared.sync import report, scope

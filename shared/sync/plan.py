@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from shared.checkpoint.records import Failing, Missing, Photo, Record, iso, seconds_of
 from shared.errors import InvalidPhoto
-from shared.graph.photo_versions import NoPhoto, Seen, Unknown, Version
+from shared.graph import NoPhoto, Seen, Unknown, Version
 from shared.model import Outcome
 
 LONGEST_RETRY_DAYS = 28

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.graph.client import Graph, Page
+from shared.graph import Graph, Page
 from shared.model import User
 
 _ID_BYTES = 16
@@ -62,10 +62,10 @@ def read(graph: Graph, user_filter: str, group_id: str | None) -> Scope:
     members: set[bytes] | None = None
     faults = []
     if group_id:
-        entries, fault = _collect(graph.members(group_id), "members of SYNC_GROUP_ID")
+        entries, fault = _collect(graph.member_pages(group_id), "members of SYNC_GROUP_ID")
         members = {entry[:_ID_BYTES] for entry in entries}
         faults.append(fault)
-    entries, fault = _collect(graph.users(user_filter), "users")
+    entries, fault = _collect(graph.user_pages(user_filter), "users")
     faults.append(fault)
     if members is not None:
         entries = [entry for entry in entries if entry[:_ID_BYTES] in members]

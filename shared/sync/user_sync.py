@@ -9,13 +9,10 @@ from dataclasses import dataclass, replace
 
 from shared.checkpoint.records import Photo, Record
 from shared.errors import PhotoSyncError, ProfileMissing
-from shared.graph.client import Graph
-from shared.graph.photo_versions import NoPhoto, Seen
+from shared.graph import Graph, NoPhoto, Seen
 from shared.model import Outcome, ThumbnailLocation, User
 from shared.photos import thumbnails
-from shared.sharepoint.client import SharePoint
-from shared.sharepoint.locations import choose
-from shared.sharepoint.profiles import Profile
+from shared.sharepoint import Profile, SharePoint, files_of
 from shared.sync import plan
 from shared.sync.plan import Adopt, Check, Fetch, Policy, Settle, Write
 
@@ -231,14 +228,7 @@ class Stages:
             return True
         images = thumbnails.render(data, self._sizes)
         if turn.profile and turn.place is None:
-            host = self._sharepoint.host_of(turn.profile)
-            turn.place = choose(
-                picture_url=turn.profile.picture_url,
-                host=host,
-                user_id=turn.user.id,
-                upn=turn.user.upn,
-                folder=self._sharepoint.folder(host),
-            )
+            turn.place = self._sharepoint.location(turn.profile, turn.user.id)
         turn.step, turn.images = step, images
         self._compare(turn)
         return True
@@ -251,7 +241,8 @@ class Stages:
         if turn.images is None or turn.place is None:
             return False
         turn.begun = True
-        self._sharepoint.upload(turn.place, turn.images)
+        for size, data in files_of(turn.images).items():
+            self._sharepoint.upload(turn.place, size, data)
         self._sharepoint.show(turn.user.upn, turn.place)
         turn.done(turn.outcome)
         return True
@@ -263,7 +254,7 @@ class Stages:
         good = turn.profile.shows(turn.place)
         if isinstance(turn.step, Check):
             turn.outcome = Outcome.REPAIRED
-            good = good and self._sharepoint.has_files(turn.place, turn.images)
+            good = good and self._sharepoint.has_content(turn.place, turn.images)
         else:
             # M was written last, so when it is right the others are.
             good = good and self._sharepoint.thumbnail(turn.place, "M") == turn.images.medium

@@ -9,7 +9,7 @@ import pytest
 
 from shared.checkpoint.records import Failing, Missing, Photo, Record, iso
 from shared.errors import Evidence, InvalidPhoto, Unavailable
-from shared.graph.photo_versions import NoPhoto, Seen, Unknown, Version
+from shared.graph import NoPhoto, Seen, Unknown, Version
 from shared.model import Outcome, ThumbnailLocation
 from shared.sync import plan
 from shared.sync.plan import ON_DEMAND, Adopt, Check, Fetch, Policy, Remove, Settle, Write
