@@ -14,8 +14,8 @@
     │   ├── NotFound            404
     │   ├── AccessDenied        401 or 403
     │   ├── RequestRejected     any other 4xx, or a redirect
+    │   ├── ListingExpired      the next link of a listing is too old: list again from the start
     │   └── MalformedResponse   a 2xx that cannot be understood
-    ├── ListingExpired          the next link of a listing is too old: list again from the start
     ├── UserError               concerns one user and never ends a run
     │   ├── InvalidPhoto        what Exchange returned cannot be used
     │   ├── ProfileMissing      SharePoint has no profile for the user
@@ -108,7 +108,7 @@ class PermissionMissing(ConfigurationError):
 
 
 class PropertyNotEditable(ConfigurationError):
-    """SharePoint refuses to change the profile property that holds the picture.
+    """SharePoint does not let the identity edit the profile property *Picture*.
 
     Attributes:
         evidence: what was asked and answered.
@@ -118,16 +118,24 @@ class PropertyNotEditable(ConfigurationError):
         self.evidence = evidence
         super().__init__(
             [
-                f"SharePoint does not let the app edit a picture property ({evidence}). In the "
-                "SharePoint admin center, under More features > User profiles > Manage user "
-                "properties, let users edit values of the property Picture, and make sure that "
-                "the identity has the app role User.ReadWrite.All on SharePoint"
+                f"SharePoint does not let the app edit the profile property Picture ({evidence}). "
+                "In the SharePoint admin center, open More features > User profiles > Manage User "
+                "Properties > Picture and allow users to edit values for this property; also make "
+                "sure that the identity has the app role User.ReadWrite.All on SharePoint"
             ]
         )
 
 
 class FilterRefused(ConfigurationError):
-    """Microsoft Graph does not understand the filter of the users in scope."""
+    """Graph does not understand the filter of the users in scope.
+
+    Attributes:
+        evidence: what was asked and answered.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        super().__init__([f"USER_FILTER: Microsoft Graph refuses the filter ({evidence})"])
 
 
 class TokenUnavailable(PhotoSyncError):
@@ -171,27 +179,6 @@ class Unavailable(ServiceError):
     """The service failed or could not be reached, also after the retries."""
 
 
-class PatienceExceeded(ServiceError):
-    """The requests about one user took longer than the run waits for one user."""
-
-
-class HostUnavailable(ServiceError):
-    """SharePoint of one geo cannot be used; the message names the host and the remedy.
-
-    Attributes:
-        host: origin of the My Site host.
-    """
-
-    def __init__(self, evidence: Evidence, host: str, remedy: str) -> None:
-        self.host = host
-        self.remedy = remedy
-        super().__init__(evidence)
-
-    def __str__(self) -> str:
-        """What was asked and answered, and what to do."""
-        return f"{self.host} cannot be used ({self.evidence}). {self.remedy}"
-
-
 class NotFound(ServiceError):
     """404."""
 
@@ -208,8 +195,24 @@ class MalformedResponse(ServiceError):
     """A successful status whose body is not what the protocol promises."""
 
 
-class ListingExpired(PhotoSyncError):
-    """The next link of a listing is too old; the listing starts again."""
+class ListingExpired(ServiceError):
+    """The link to the next page of a listing is no longer valid; the listing starts again."""
+
+
+class HostUnavailable(ServiceError):
+    """One geo's SharePoint host cannot be used; users of other hosts are not affected.
+
+    Attributes:
+        evidence: what was asked and answered.
+        host: origin of the host.
+        remedy: what to do.
+    """
+
+    def __init__(self, evidence: Evidence, host: str, reason: str, remedy: str) -> None:
+        super().__init__(evidence)
+        self.host = host
+        self.remedy = remedy
+        self.args = (f"{host} {reason} ({evidence}). {remedy}",)
 
 
 class UserError(PhotoSyncError):

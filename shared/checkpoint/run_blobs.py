@@ -7,7 +7,6 @@ lease, the others by version or length. So a firing that slept past its lease ch
 import gzip
 import io
 import zlib
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -62,7 +62,7 @@ class ClearingPass:
             user_sync=UserSync(graph, sharepoint, settings.thumbnail_sizes),
             pool=pool,
             in_scope=self._in_scope,
-            patience=lambda: Patience(LAST_PATIENCE_SECONDS, clock),
+            patience=lambda user_id: Patience(LAST_PATIENCE_SECONDS, clock, user_id),
         )
 
     def go(self) -> None:

@@ -380,7 +380,7 @@ class Engine:
             return WriteFailed(error, begun=False)
         policy = replace(self._policy, now=self._clock.time())
         try:
-            settled = self._users.write(prepared, policy, self._patience(last_try)())
+            settled = self._users.write(prepared, policy, self._patience(last_try)(user.id))
         except ProfileMissing as error:
             return WriteFailed(error)
         except PhotoSyncError as error:
@@ -391,9 +391,9 @@ class Engine:
         breaker.succeeded()
         return settled
 
-    def _patience(self, last_try: bool) -> Callable[[], Patience]:  # noqa: FBT001
+    def _patience(self, last_try: bool) -> Callable[[str], Patience]:  # noqa: FBT001
         seconds = LAST_PATIENCE_SECONDS if last_try else FIRST_PATIENCE_SECONDS
-        return lambda: Patience(seconds, self._clock)
+        return lambda user_id: Patience(seconds, self._clock, user_id)
 
     # ---- claim, account -------------------------------------------------------------------------
 

@@ -200,9 +200,7 @@ class Firing:
             ).go()
         except BaseException as error:
             # What the workers still have to do must find that it is over.
-            engine.end(
-                error if isinstance(error, PhotoSyncError) else RunStopped("internal error")
-            )
+            engine.end(error if isinstance(error, PhotoSyncError) else RunStopped("internal error"))
             raise
 
     def _policy(self) -> Policy:

@@ -53,7 +53,9 @@ class Health:
         """
         cause = self.writing(host).cause
         if cause:
-            raise HostUnavailable(Evidence("sharepoint", "POST", host), host, str(cause))
+            raise HostUnavailable(
+                Evidence("sharepoint", "POST", host), host, "works for nobody", str(cause)
+            )
 
     @property
     def cause(self) -> RunStopped | PermissionMissing | None:

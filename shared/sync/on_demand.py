@@ -102,10 +102,10 @@ class _Call:
             read_only=dry_run, deadline=budget.deadline + SAVING_SECONDS, log=log
         )
         self._users = UserSync(self._graph, self._sharepoint, app.settings.thumbnail_sizes)
-        self._patience = Patience(PATIENCE_SECONDS, app.clock)
 
     def sync(self, name: str) -> Result:
         user, seen = self._graph.user_with_version(name)
+        self._patience = Patience(PATIENCE_SECONDS, self._app.clock, user.id)
         self._checkpoint.prepare()
         shard = self._checkpoint.load(shard_of(user.id))
         for _ in range(ROUNDS):

@@ -5,9 +5,7 @@ from typing import Any
 
 from shared.checkpoint import USERS, Run, RunBlobs, iso, shard_of
 from shared.clock import Clock
-
 from shared.http import Meter
-from shared.model import Outcome
 from shared.sync import plan, report
 from shared.sync.user_sync import Result
 

@@ -110,7 +110,7 @@ class Reader:
         self,
         wanted: Sequence[tuple[User, Record | None, Fetch, Profile]],
         policy: Policy,
-        patience: Callable[[], Patience],
+        patience: Callable[[str], Patience],
     ) -> list[ReadUser]:
         """What is to be done with these users, after their photo was read; in their order."""
 
@@ -120,7 +120,9 @@ class Reader:
                 return _END
             try:
                 self._health.require(profile.host)
-                found = self._user_sync.read(user, record, fetch, profile, policy, patience())
+                found = self._user_sync.read(
+                    user, record, fetch, profile, policy, patience(user.id)
+                )
             except PhotoSyncError as error:
                 self._judge(error, user, profile)
                 return error

@@ -82,7 +82,7 @@ class Clearing:
         user_sync: clears one user.
         pool: threads.
         in_scope: who of these users is still in scope, with their present name.
-        patience: for each user.
+        patience: by object id.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Clearing:
         user_sync: UserSync,
         pool: Executor,
         in_scope: Callable[[Sequence[str]], Mapping[str, User | None | PhotoSyncError]],
-        patience: Callable[[], Patience],
+        patience: Callable[[str], Patience],
     ) -> None:
         self._graph = graph
         self._sharepoint = sharepoint
@@ -165,7 +165,7 @@ class Clearing:
                 and self._sharepoint.accepts(photo.location)
             ):
                 try:
-                    self._sharepoint.recycle(photo.location, self._patience())
+                    self._sharepoint.recycle(photo.location, self._patience(user.id))
                 except _ENDS_THE_RUN:
                     raise
                 except PhotoSyncError:
@@ -199,7 +199,9 @@ class Clearing:
         def clear(one: tuple[User, Profile]) -> Settled:
             user, profile = one
             try:
-                return self._users.clear(user, records[user.id], profile, policy, self._patience())
+                return self._users.clear(
+                    user, records[user.id], profile, policy, self._patience(user.id)
+                )
             except ProfileMissing as error:
                 return _left_alone("SharePoint has no profile for this user any more", error)
             except PhotoSyncError as error:

@@ -224,7 +224,9 @@ def test_broken_records(name: str, value: object) -> None:
         parse_shard(shard_of(whole() | {name: value}))
 
 
-@pytest.mark.parametrize("name", ["detail", "photo", "verifiedAt", "verifyOn", "leftOn", "missing", "failing"])
+@pytest.mark.parametrize(
+    "name", ["detail", "photo", "verifiedAt", "verifyOn", "leftOn", "missing", "failing"]
+)
 def test_empty_fields_are_left_out(name: str) -> None:
     """Fields that say nothing may be missing; a photo comes with when it was verified."""
     record = whole()

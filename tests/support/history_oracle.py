@@ -9,8 +9,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from local.tenant import Person
-from shared.checkpoint import runs
-from shared.checkpoint import seconds_of
+from shared.checkpoint import runs, seconds_of
 from shared.checkpoint.records import parse_shard
 from shared.checkpoint.runs import Run
 from shared.errors import BrokenState

@@ -177,10 +177,10 @@ def test_a_small_tenant_is_judged_at_the_end() -> None:
     assert isinstance(one.cause, RunStopped)
 
 
-@pytest.mark.parametrize(("users", "succeed", "answer"), [(2, 0, False), (5, 1, False), (9, 0, True)])
-def test_who_fails_beside_others_is_not_the_service(
-    users: int, succeed: int, answer: bool
-) -> None:
+@pytest.mark.parametrize(
+    ("users", "succeed", "answer"), [(2, 0, False), (5, 1, False), (9, 0, True)]
+)
+def test_who_fails_beside_others_is_not_the_service(users: int, succeed: int, answer: bool) -> None:
     """One or two users, users beside others, and users beside a healthy one stop nothing."""
     one = breaker(Canary(answer))
     for _ in range(succeed):

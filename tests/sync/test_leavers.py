@@ -79,7 +79,9 @@ def test_they_are_due_after_leaver_days(leaver_days: int, due: bool) -> None:
 
 def test_somebody_who_exists_is_left_alone() -> None:
     """Who only left the scope is never touched; who came back does not stay a leaver."""
-    noticed = notice({ID: KEPT, OTHER: LEFT}, (), {ID: User(ID, "x"), OTHER: User(OTHER, "y")}, policy())
+    noticed = notice(
+        {ID: KEPT, OTHER: LEFT}, (), {ID: User(ID, "x"), OTHER: User(OTHER, "y")}, policy()
+    )
     assert (noticed.changes, noticed.due) == ({OTHER: replace(LEFT, left_on="")}, [])
 
 
@@ -96,5 +98,7 @@ def test_a_year_without_runs_makes_nobody_due_at_once() -> None:
     noticed = notice({ID: KEPT}, (), {ID: None}, late)
     left = noticed.changes[ID]
     assert left is not None
-    assert left.left_on == (datetime.fromtimestamp(NOW, UTC) + timedelta(days=365)).date().isoformat()
+    assert (
+        left.left_on == (datetime.fromtimestamp(NOW, UTC) + timedelta(days=365)).date().isoformat()
+    )
     assert noticed.due == []

@@ -316,7 +316,9 @@ def test_looks_after_a_write_are_spread_over_half_of_the_time(
     user = User(ID[:-4] + ending, UPN)
     kept = plan.done(None, user, policy(), photo=PHOTO, outcome=outcome, verified=True)
     assert kept.verify_on == expected
-    assert plan.done(None, user, policy(reverify_days=0), photo=PHOTO, verified=True).verify_on == ""
+    assert (
+        plan.done(None, user, policy(reverify_days=0), photo=PHOTO, verified=True).verify_on == ""
+    )
 
 
 def test_a_look_that_was_not_made_keeps_its_date() -> None:

@@ -15,7 +15,9 @@ STEADY = settings(derandomize=True, deadline=None, max_examples=60)
 
 def scope(*sizes: tuple[str, int]) -> Scope:
     """A scope with so many users in each shard."""
-    ids = [f"{shard}{n:06x}-0000-0000-0000-000000000000" for shard, size in sizes for n in range(size)]
+    ids = [
+        f"{shard}{n:06x}-0000-0000-0000-000000000000" for shard, size in sizes for n in range(size)
+    ]
     return Scope(sorted(UUID(user_id).bytes + b"a@b.c" for user_id in ids))
 
 
