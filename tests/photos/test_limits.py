@@ -144,7 +144,6 @@ def test_the_cost_tool_fails_when_a_photo_costs_too_much(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The benchmark ends with an error when the promise is broken, for one photo or for eight."""
-
     cpu, memory, together = costs
 
     def measured(name: str, files: list[bytes], _sizes: object) -> photo_costs.Cost:
