@@ -339,6 +339,5 @@ def agrees(world: World, user: str) -> bool:
     sizes = load(world.settings).thumbnail_sizes
     return bool(
         photo
-        and world.tenant.sharepoint.shown_picture(user)
-        == photos.render(photo.data, sizes).medium
+        and world.tenant.sharepoint.shown_picture(user) == photos.render(photo.data, sizes).medium
     )
