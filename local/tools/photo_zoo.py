@@ -267,6 +267,7 @@ _GRAY_KEY = chunk(b"tRNS", b"\x55\x55")
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "png-rgba": lambda: png(_BIG, 6, 8),
+    "png-black-interlaced": lambda: png(_BIG, 6, 8, fill=b"\0", interlaced=True),
     "png-rgba-16": lambda: png(_DEEP, 6, 16),
     "png-rgba-16-interlaced": lambda: png(_DEEP, 6, 16, interlaced=True),
     "png-rgba-interlaced": lambda: png(_BIG, 6, 8, interlaced=True),
