@@ -79,7 +79,7 @@ def day(azurite: Azurite) -> Iterator[Day]:
         World(azurite, users=60, plain=False, shards=2, settings=SETTINGS) as world,
     ):
         # The same few photos hundreds of times; making thumbnails sends nothing.
-        patch.setattr(photos, "render", cache(photos.render))
+        patch.setattr("shared.sync.user_sync.render", cache(photos.render))
         oracle = Oracle(world)
         oracle.verify(world.fire())
         edited = make_eventful(world, oracle)
