@@ -57,7 +57,7 @@ def test_a_service_that_announces_nothing_is_not_hammered() -> None:
 
 
 def test_a_call_gets_through_while_a_run_uses_the_quota_up() -> None:
-    """In the smallest tenant a call's requests wait a second or so each, not for the next minute."""
+    """In the smallest tenant a call's requests wait a second or so, not for the next minute."""
     simulation = Simulation(units_per_minute=1250, starts_at=0)
     simulation.run(20)  # four fifths of the minute's quota are used
     for after in (0.5, 10, 20, 30):
@@ -68,7 +68,7 @@ def test_a_call_gets_through_while_a_run_uses_the_quota_up() -> None:
 
 
 def test_an_announcement_pauses_minutes_at_most() -> None:
-    """A quota of a day that is used up, or a senseless reset: five minutes, then it is asked again."""
+    """A day's quota that is used up, or a senseless reset: after five minutes it is asked again."""
     for reset in (86_400, 999_999_999):
         clock = VirtualClock()
         limiter = RateLimiter(8, clock)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -25,6 +26,10 @@ def _until(holds: Callable[[], bool]) -> None:
             return
         gate.wait(0.005)
     raise AssertionError("did not happen")
+
+
+def _are_waiting(limiter: RateLimiter, count: int) -> bool:
+    return len(limiter._waiting) == count
 
 
 def _climbed(limiter: RateLimiter, limit: int) -> RateLimiter:
@@ -142,7 +147,7 @@ def test_the_limit_climbs_only_while_all_slots_are_in_use() -> None:
 
 @pytest.mark.parametrize("seconds", [0, 1, 30])
 def test_one_burst_of_429s_halves_once(seconds: float) -> None:
-    """Refusals of requests that were in flight together are one message, however short the pause."""
+    """Refusals of requests that were in flight together are one message, however short."""
     clock = VirtualClock()
     limiter = _climbed(RateLimiter(32, clock), 32)
     clock.advance(1)
@@ -219,11 +224,10 @@ def test_a_freed_slot_goes_to_the_earliest_deadline() -> None:
         with limiter.slot(deadline):
             order.append(deadline)
 
-    with ThreadPoolExecutor(6) as pool:
-        with limiter.slot(FOREVER):
-            for count, deadline in enumerate([1500, 1500, 1400, 45, FOREVER, 50], 1):
-                pool.submit(work, deadline)
-                _until(lambda count=count: len(limiter._waiting) == count)
+    with ThreadPoolExecutor(6) as pool, limiter.slot(FOREVER):
+        for count, deadline in enumerate([1500, 1500, 1400, 45, FOREVER, 50], 1):
+            pool.submit(work, deadline)
+            _until(partial(_are_waiting, limiter, count))
     assert order == [45, 50, 1400, 1500, 1500, FOREVER]
 
 
@@ -246,7 +250,7 @@ def test_a_call_gets_its_slots_while_a_run_keeps_all_busy() -> None:
             for _ in range(10):
                 slot = limiter.enter(45, 2)
                 before = entered[0]
-                _until(lambda slot=slot: slot.granted)
+                _until(partial(getattr, slot, "granted"))
                 assert entered[0] - before <= 2  # what ran already, and one between
                 limiter.leave(slot)
         finally:
@@ -327,7 +331,7 @@ def test_two_hundred_threads_with_random_failures() -> None:
     outcomes: list[str] = []
 
     def work(seed: int) -> None:
-        chance = random.Random(seed)
+        chance = random.Random(seed)  # noqa: S311 - no secret
         for _ in range(15):
             try:
                 with limiter.slot(clock.monotonic() + chance.choice([0.5, 20, 2000])) as slot:
