@@ -11,9 +11,9 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from local.support.clock import VirtualClock
-from shared.graph.client import Graph
+from shared.graph import Graph
 from shared.http import Budget, Service
-from shared.sharepoint.client import SharePoint
+from shared.sharepoint import SharePoint
 
 NOW = 1_790_000_000.0
 MYSITE = "https://contoso-my.sharepoint.com"
@@ -27,10 +27,10 @@ type Reply = tuple[int, dict[str, str], bytes]
 class _NoSecrets:
     """Tokens for a network that does not exist."""
 
-    def token(self, resource: str, deadline: float = 0.0) -> str:
+    def token(self, resource: str) -> str:
         return f"token-of-{urlsplit(resource).netloc}"
 
-    def forget(self, resource: str, refused: str = "") -> None:
+    def forget(self, resource: str) -> None:
         pass
 
 

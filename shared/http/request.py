@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from shared.clock import Clock
+from shared.http.response import Response
 
 RESPONSE_LIMIT_BYTES = 4 * 1024 * 1024
 """Longest body, unpacked. A page of 999 users has 0.3 MB, a batch of 20 profiles up to 1 MB."""
@@ -30,7 +31,9 @@ class Request:
         limit: most bytes read of the unpacked body; more gives an `oversize` response.
         subject: object id of the one user whom the request is about; "" for many or nobody.
         parts: how many requests the service counts it as: the items of a batch.
-        attempts: how often it is sent when it fails for the service's reasons.
+        attempts: how often it is sent when it fails for the service's reasons; None as usual.
+        final: recognizes a response that asking again cannot change although its status suggests
+            so; it is returned, whatever its status.
     """
 
     method: str
@@ -43,7 +46,8 @@ class Request:
     limit: int = RESPONSE_LIMIT_BYTES
     subject: str = ""
     parts: int = 1
-    attempts: int = ATTEMPTS
+    attempts: int | None = None
+    final: Callable[[Response], bool] | None = None
 
 
 @dataclass
@@ -94,9 +98,11 @@ class Patience:
     Args:
         seconds: for all requests that are given this object.
         clock: where time comes from.
+        subject: object id of the user; "" when it is not known.
     """
 
-    def __init__(self, seconds: float, clock: Clock = time) -> None:
+    def __init__(self, seconds: float, clock: Clock = time, subject: str = "") -> None:
+        self.subject = subject
         self._left = seconds
         self._clock = clock
         self._lock = threading.Lock()
@@ -145,3 +151,7 @@ class Budget:
     def with_patience(self, patience: Patience | None) -> "Budget":
         """The same budget, with patience for one user."""
         return replace(self, patience=patience)
+
+    def subject_of(self, request: Request) -> str:
+        """Object id of the one user whom a request is about; "" for many or nobody."""
+        return request.subject or (self.patience.subject if self.patience else "")

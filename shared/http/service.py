@@ -32,7 +32,7 @@ from shared.errors import (
 )
 from shared.http.quota import UNITS_PER_REQUEST
 from shared.http.rate_limit import NoFreeSlot, PauseTooLong, RateLimiter, Slot
-from shared.http.request import Budget, Request
+from shared.http.request import ATTEMPTS, Budget, Request
 from shared.http.response import (
     TOO_MANY,
     UNAUTHORIZED,
@@ -150,7 +150,7 @@ class Service:
             except (Unavailable, MalformedResponse):
                 if attempt.pause is not None:
                     self._keep(attempt, budget)
-                if response.oversize or failures >= request.attempts:
+                if response.oversize or failures >= (request.attempts or ATTEMPTS):
                     raise
             if attempt.pause is None:
                 self.wait(budget, response, backoff(failures))
@@ -222,8 +222,6 @@ class Service:
         if self.clock.monotonic() + seconds >= budget.deadline:
             raise Throttled(response.evidence, seconds)
 
-    hold = pause
-
     def wait(self, budget: Budget, response: Response, seconds: float) -> None:
         """Wait before asking again what this response failed to give.
 
@@ -268,7 +266,7 @@ class Service:
             response = replace(response, started_at=slot.started_at)
             self._heed_announcement(response, slot)
             if response.ok:
-                self._throttling.answered(request.subject, self.clock.monotonic())
+                self._throttling.answered(budget.subject_of(request), self.clock.monotonic())
                 self.limiter.succeeded()
                 return _Attempt(response, token)
             seconds = retry_after(response.headers, self.clock)
@@ -281,7 +279,7 @@ class Service:
             pause = _Pause(
                 _pause_seconds(response, seconds, times),
                 own=not _quota_is_spent(response)
-                and self._throttling.is_own(request.subject, self.clock.monotonic()),
+                and self._throttling.is_own(budget.subject_of(request), self.clock.monotonic()),
             )
             budget.meter.add(self.name, throttled=1)
             if not pause.own:
@@ -350,6 +348,9 @@ def _pause_seconds(response: Response, asked: float | None, times: int) -> float
 
 
 def _judged(response: Response, request: Request) -> Response:
+    failed = bool(response.status) and not response.ok
+    if failed and request.final is not None and request.final(response):
+        return response
     if not response.status or response.status in RETRIED:
         raise Unavailable(response.evidence)
     response = response.judged(request.accept)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from shared import __version__
 from shared.app import App
-from shared.checkpoint.records import iso
+from shared.checkpoint import iso
 from shared.errors import DeadlineExceeded, PhotoSyncError
 from shared.http import Budget
 from shared.pilot import probes

@@ -143,7 +143,7 @@ def test_200_is_no_success(value: object, error: type[PhotoSyncError]) -> None:
 def test_the_error_carries_the_evidence() -> None:
     """Code, type and text of SharePoint are in the message."""
     info = head(ErrorCode=-7, ErrorTypeName="X.Y", ErrorMessage="no\nway")
-    with pytest.raises(RequestRejected, match=r"-7 X\.Y \(no way\)"):
+    with pytest.raises(RequestRejected, match=r"-7, X\.Y \(no way\)"):
         check(reply(info))
 
 
