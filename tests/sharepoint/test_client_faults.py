@@ -66,6 +66,7 @@ def test_roles_that_are_missing_are_named(here: Clients) -> None:
     here.tenant.roles["sharepoint"].clear()
     here.tenant.roles["sharepoint"].add("User.ReadWrite.All")
     here.renew()
+    here.folders.forget(here.mysite)
     with pytest.raises(PermissionMissing, match=r"Sites\.FullControl\.All"):
         here.sharepoint.folder(here.mysite)
     with pytest.raises(AccessDenied):
