@@ -12,7 +12,7 @@ from urllib3 import HTTPResponse
 
 from local.support.clock import VirtualClock
 from shared.graph import Graph
-from shared.http.service import Budget, Service
+from shared.http import Budget, Service
 from shared.sharepoint import SharePoint
 
 NOW = 1_790_000_000.0

@@ -19,7 +19,7 @@ from shared.checkpoint.records import Photo, Record, iso
 from shared.checkpoint.store import shard_of
 from shared.config import settings
 from shared.graph import BATCH_SIZE, Version
-from shared.http.service import Budget
+from shared.http import Budget
 from shared.model import Outcome, ThumbnailLocation
 from shared.sharepoint import DEFAULT_FOLDER
 from shared.sync import nightly, scope

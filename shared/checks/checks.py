@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from shared import roles
 from shared.app import App
-from shared.checkpoint import runs
-from shared.checkpoint.records import iso, seconds_of
+from shared.checkpoint import iso, runs, seconds_of
 from shared.config.schedule import Schedule
 from shared.errors import (
     AccessDenied,
@@ -22,7 +21,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.graph import Page
-from shared.http.service import Budget
+from shared.http import Budget
 from shared.model import User
 from shared.sharepoint import SharePoint
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 
 from shared.errors import Evidence, ServiceError, Throttled
 from shared.graph.json_batch import PASSING, Item, ItemRequest, build, items
+from shared.http import THROTTLES, Budget, Request, Service, backoff
 from shared.http.division import divide
 from shared.http.response import TOO_MANY, Response, retry_after
-from shared.http.service import THROTTLES, Budget, Service, backoff
-from shared.http.transport import Request
 
 ITEM_ATTEMPTS = 3
 """How often an item is asked that fails by itself while others are answered."""
@@ -127,7 +126,7 @@ class Batches:
         response = self._evidence_of_pause()
         if this.throttled or this.waits:
             wait = max(this.waits.values(), default=None)
-            self._service.hold(self._budget, response, wait, times)
+            self._service.pause(self._budget, response, wait, times)
         else:
             self._service.wait(self._budget, response, backoff(times))
 
@@ -139,7 +138,7 @@ class Batches:
         for key, item in this.pending.items():
             if item.status == TOO_MANY or key in this.waits:
                 evidence = item.evidence(self.evidence(requests[key]))
-                errors[key] = Throttled(evidence, this.waits.get(key, OWN_WAIT_SECONDS))
+                errors[key] = Throttled(evidence, this.waits.get(key, OWN_WAIT_SECONDS), own=True)
         return errors
 
     def _send(self, requests: Sequence[ItemRequest], attempts: int | None) -> Response:

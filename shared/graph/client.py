@@ -24,9 +24,8 @@ from shared.graph.batches import Batches
 from shared.graph.json_batch import Item, ItemRequest
 from shared.graph.listing import ADVANCED, PAGE_SIZE, SELECTED, Listing, Page, segment, user_of
 from shared.graph.photo_versions import USER_GONE, Seen, Unknown, error_of_item, proves_no_photo
+from shared.http import Budget, Patience, Request, Service
 from shared.http.response import NOT_FOUND
-from shared.http.service import Budget, Service
-from shared.http.transport import Request
 from shared.model import User
 from shared.roles import GRAPH
 
@@ -36,7 +35,6 @@ PHOTO_SIZE = "648x648"
 PHOTO_LIMIT_BYTES = 8 * 1024 * 1024
 """Exchange accepts uploads of up to 4 MB; more than twice that is no photo."""
 
-type Patience = object
 
 _OK = 200
 
@@ -242,11 +240,10 @@ class Graph:
             NotFound: Graph has no bytes, but does not say that the user has no photo.
             ServiceError: Graph failed.
         """
-        del patience
         for path in (f"photos/{PHOTO_SIZE}", "photo"):
             url = f"{self._root}/users/{segment(user_id)}/{path}/$value"
             response = self._service.send(
-                self._budget,
+                self._budget.with_patience(patience),
                 Request("GET", url, accept={NOT_FOUND}, want_json=False, limit=PHOTO_LIMIT_BYTES),
             )
             if response.oversize:

@@ -18,9 +18,8 @@ from shared.errors import (
     RequestRejected,
     ServiceError,
 )
+from shared.http import Budget, Request, Service
 from shared.http.response import NOT_FOUND, Response
-from shared.http.service import Budget, Service
-from shared.http.transport import Request
 from shared.model import User, is_object_id
 from shared.roles import GRAPH
 

@@ -6,9 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from shared.app import App
 from shared.errors import PhotoSyncError, ServiceError
-from shared.http.response import NOT_FOUND, Response, number
-from shared.http.service import Budget
-from shared.http.transport import Request
+from shared.http import NOT_FOUND, Budget, Request, Response, number
 from shared.model import ThumbnailLocation, User
 from shared.sharepoint import (
     SHOW_PLACEHOLDER,
@@ -43,11 +41,11 @@ class OneToken:
     def __init__(self, token: str) -> None:
         self._token = token
 
-    def token(self, resource: str) -> str:  # noqa: ARG002 - that is the question
+    def token(self, resource: str, deadline: float = 0.0) -> str:  # noqa: ARG002 - that is the question
         """The same for every host."""
         return self._token
 
-    def forget(self, resource: str) -> None:
+    def forget(self, resource: str, refused: str = "") -> None:
         """Another one is not to be had."""
 
 

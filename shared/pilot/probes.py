@@ -19,8 +19,7 @@ from shared.errors import (
     RequestRejected,
     ServiceError,
 )
-from shared.http.response import FORBIDDEN, number
-from shared.http.transport import Request
+from shared.http import FORBIDDEN, Request, number
 from shared.model import SIZES, ThumbnailLocation
 from shared.pilot.context import (
     PICTURE,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.errors import NotFound, RequestRejected
-from shared.http.service import Budget, Service
+from shared.http import Budget, Patience, Service
 from shared.log import InvocationLog
 from shared.model import ThumbnailLocation, User
 from shared.sharepoint import profiles
@@ -20,7 +20,7 @@ from shared.sharepoint.photo_library import PhotoLibrary
 from shared.sharepoint.profile_reader import Found, ProfileReader
 from shared.sharepoint.profile_writer import ProfileWriter
 from shared.sharepoint.profiles import Profile
-from shared.sharepoint.site import Patience, Site
+from shared.sharepoint.site import Site
 
 if TYPE_CHECKING:
     from shared.photos.thumbnails import Thumbnails

@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.errors import AccessDenied, RequestRejected
+from shared.http import Patience
 from shared.http.response import NOT_FOUND, number
 from shared.model import LIBRARY, SIZES, ThumbnailLocation
 from shared.sharepoint.error_codes import number_of
-from shared.sharepoint.site import JSON, Patience, Site, literal
+from shared.sharepoint.site import JSON, Site, literal
 
 if TYPE_CHECKING:
     from shared.photos.thumbnails import Thumbnails

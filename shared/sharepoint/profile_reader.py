@@ -119,7 +119,7 @@ class ProfileReader:
         if throttled:
             service = self._site.service
             waits = [retry_after(headers, service.clock) or 0.0 for headers in throttled]
-            service.hold(self._site.budget, response, max(waits) or None, 1)
+            service.pause(self._site.budget, response, max(waits) or None, 1)
         found: Found = {}
         for user, part in zip(users, parts, strict=True):
             try:

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Sequence
 
 from shared.errors import AccessDenied, NotFound, RequestRejected
+from shared.http import Patience
 from shared.log import InvocationLog
 from shared.sharepoint import csom, profiles
-from shared.sharepoint.site import JSON, Patience, Site
+from shared.sharepoint.site import JSON, Site
 
 _OK = 200
 

@@ -35,11 +35,13 @@ class Profile:
     picture_url: str
     placeholder: str
 
+    def names(self, location: ThumbnailLocation) -> bool:
+        """Whether PictureURL is the picture at this location, shown or not."""
+        return same_picture(self.picture_url, location.picture_url)
+
     def shows(self, location: ThumbnailLocation) -> bool:
         """Whether the profile shows the picture at this location."""
-        return self.placeholder in {SHOW_PICTURE, ""} and same_picture(
-            self.picture_url, location.picture_url
-        )
+        return self.placeholder in {SHOW_PICTURE, ""} and self.names(location)
 
 
 def account_name(upn: str) -> str:

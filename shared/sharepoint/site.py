@@ -5,14 +5,11 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from shared.errors import AccessDenied, HostUnavailable, RequestRejected, TokenUnavailable
+from shared.http import Budget, Patience, Request, Service
 from shared.http.response import Response
-from shared.http.service import Budget, Service
-from shared.http.transport import Request
 from shared.sharepoint.error_codes import is_final, lasting_error, wants_digest
 
 JSON = "application/json;odata=nometadata"
-
-type Patience = object
 
 
 def literal(value: str) -> str:
@@ -143,9 +140,8 @@ class Site:
             self._digests[origin] = self._new_digest(origin, patience)
 
     def _send(self, request: Request, patience: Patience | None) -> Response:
-        del patience
         try:
-            response = self.service.send(self.budget, request)
+            response = self.service.send(self.budget.with_patience(patience), request)
         except TokenUnavailable as missing:
             raise self._no_token(request, missing) from None
         if not response.ok and response.status not in request.accept:

@@ -20,7 +20,7 @@ from shared.errors import (
     UserUnknown,
 )
 from shared.graph import BATCH_SIZE, NoPhoto, Unknown, Version
-from shared.http.service import THROTTLES
+from shared.http import THROTTLES
 from shared.model import User
 from tests.support.service_clients import Clients, as_user
 

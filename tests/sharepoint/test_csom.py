@@ -15,7 +15,7 @@ from shared.errors import (
     ProfileMissing,
     RequestRejected,
 )
-from shared.http.response import Response
+from shared.http import Response
 from shared.sharepoint.csom import check, set_properties
 
 ASKED = Evidence("sharepoint", "POST", "https://admin.example/_vti_bin/client.svc/ProcessQuery")

@@ -8,7 +8,7 @@ from local.tenant import Fault, Quirks, Quotas, Tenant
 from local.tenant.directory import Person
 from shared.errors import TokenUnavailable
 from shared.graph import Graph
-from shared.http.service import Budget, Service
+from shared.http import Budget, Service
 from shared.log import InvocationLog
 from shared.model import ThumbnailLocation, User
 from shared.photos.thumbnails import Thumbnails
