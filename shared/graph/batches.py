@@ -10,9 +10,18 @@ from dataclasses import dataclass, replace
 
 from shared.errors import Evidence, ServiceError, Throttled
 from shared.graph.json_batch import PASSING, Item, ItemRequest, build, items
-from shared.http import THROTTLES, Budget, Request, Service, backoff
-from shared.http.division import divide
-from shared.http.response import TOO_MANY, Response, retry_after
+from shared.http import (
+    THROTTLES,
+    TOO_MANY,
+    Budget,
+    Patience,
+    Request,
+    Response,
+    Service,
+    backoff,
+    retry_after,
+)
+from shared.http.division import Allowance, divide
 
 ITEM_ATTEMPTS = 3
 """How often an item is asked that fails by itself while others are answered."""
@@ -79,8 +88,8 @@ class Batches:
             Throttled, DeadlineExceeded: no time to hear all.
         """
 
-        def send(keys: Sequence[str], attempts: int | None) -> dict[str, Item]:
-            response = self._send([requests[key] for key in keys], attempts)
+        def send(keys: Sequence[str], allowance: Allowance) -> dict[str, Item]:
+            response = self._send([requests[key] for key in keys], allowance)
             return dict(zip(keys, items(response, len(keys)), strict=True))
 
         answers: dict[str, Item | ServiceError] = {}
@@ -97,6 +106,7 @@ class Batches:
                 failures += 1
                 wait = max(this.waits.values(), default=backoff(failures))
                 if this.throttled or this.waits:
+                    self._budget.meter.add(self._service.name, throttled=len(this.pending))
                     waited += wait
                     done = waited > OWN_WAIT_SECONDS
                 else:
@@ -141,9 +151,10 @@ class Batches:
                 errors[key] = Throttled(evidence, this.waits.get(key, OWN_WAIT_SECONDS), own=True)
         return errors
 
-    def _send(self, requests: Sequence[ItemRequest], attempts: int | None) -> Response:
+    def _send(self, requests: Sequence[ItemRequest], allowance: Allowance) -> Response:
+        patience = Patience(allowance.seconds, self._service.clock)
         response = self._service.send(
-            self._budget,
+            self._budget.with_patience(patience),
             Request(
                 "POST",
                 f"{self._root}/$batch",
@@ -151,7 +162,8 @@ class Batches:
                 body=build(requests),
                 # 424 with answers in it: older documentation says so when an item was throttled.
                 accept={424},
-                attempts=attempts,
+                attempts=allowance.attempts,
+                parts=len(requests),
             ),
         )
         return response if response.ok else response.parsed()

@@ -24,8 +24,7 @@ from shared.graph.batches import Batches
 from shared.graph.json_batch import Item, ItemRequest
 from shared.graph.listing import ADVANCED, PAGE_SIZE, SELECTED, Listing, Page, segment, user_of
 from shared.graph.photo_versions import USER_GONE, Seen, Unknown, error_of_item, proves_no_photo
-from shared.http import Budget, Patience, Request, Service
-from shared.http.response import NOT_FOUND
+from shared.http import NOT_FOUND, Budget, Patience, Request, Service
 from shared.model import User
 from shared.roles import GRAPH
 
@@ -34,7 +33,6 @@ PHOTO_SIZE = "648x648"
 
 PHOTO_LIMIT_BYTES = 8 * 1024 * 1024
 """Exchange accepts uploads of up to 4 MB; more than twice that is no photo."""
-
 
 _OK = 200
 
@@ -244,7 +242,14 @@ class Graph:
             url = f"{self._root}/users/{segment(user_id)}/{path}/$value"
             response = self._service.send(
                 self._budget.with_patience(patience),
-                Request("GET", url, accept={NOT_FOUND}, want_json=False, limit=PHOTO_LIMIT_BYTES),
+                Request(
+                    "GET",
+                    url,
+                    accept={NOT_FOUND},
+                    want_json=False,
+                    limit=PHOTO_LIMIT_BYTES,
+                    subject=user_id,
+                ),
             )
             if response.oversize:
                 raise InvalidPhoto(f"larger than {PHOTO_LIMIT_BYTES // 1024 // 1024} MB")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from shared.errors import Evidence
-from shared.http.response import TOO_MANY, Response, error_of, printable
+from shared.http import TOO_MANY, Response, error_of, printable
 
 BATCH_SIZE = 20
 """Most items of a JSON batch."""

@@ -18,8 +18,7 @@ from shared.errors import (
     RequestRejected,
     ServiceError,
 )
-from shared.http import Budget, Request, Service
-from shared.http.response import NOT_FOUND, Response
+from shared.http import NOT_FOUND, Budget, Request, Response, Service
 from shared.model import User, is_object_id
 from shared.roles import GRAPH
 

@@ -17,7 +17,7 @@ from shared.errors import (
     UserUnknown,
 )
 from shared.graph.json_batch import PASSING, Item
-from shared.http.response import FORBIDDEN, NOT_FOUND, UNAUTHORIZED
+from shared.http import FORBIDDEN, NOT_FOUND, UNAUTHORIZED
 
 USER_GONE = "request_resourcenotfound"
 """Code, in lower case, of an object that the directory does not have."""

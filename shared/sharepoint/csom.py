@@ -9,7 +9,7 @@ from dataclasses import replace
 from xml.sax.saxutils import escape
 
 from shared.errors import RequestRejected
-from shared.http.response import Response, printable
+from shared.http import Response, printable
 from shared.sharepoint.error_codes import lasting_error
 
 PATH = "/_vti_bin/client.svc/ProcessQuery"

@@ -13,7 +13,7 @@ from shared.errors import (
     ProfileMissing,
     PropertyNotEditable,
 )
-from shared.http.response import Response
+from shared.http import Response
 
 NO_PROFILE = "SharePoint has no profile for this user yet"
 """Text of `ProfileMissing`."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.errors import (
     AccessDenied,
@@ -10,9 +11,10 @@ from shared.errors import (
     ProfileMissing,
     RequestRejected,
     ServiceError,
+    Throttled,
 )
-from shared.http.division import divide
-from shared.http.response import retry_after
+from shared.http import Patience, retry_after
+from shared.http.division import Allowance, divide
 from shared.log import InvocationLog
 from shared.model import User
 from shared.sharepoint import batch, profiles
@@ -61,11 +63,11 @@ class ProfileReader:
         alone: list[str] = []
         batched = 0
 
-        def send(ids: Sequence[str], attempts: int | None) -> Found:
+        def send(ids: Sequence[str], allowance: Allowance) -> Found:
             nonlocal batched
             if len(ids) == 1:
-                return {ids[0]: self._read_one(admin, by_id[ids[0]], attempts)}
-            some = self._read_batch(admin, [by_id[user_id] for user_id in ids], attempts)
+                return {ids[0]: self._read_one(admin, by_id[ids[0]], allowance)}
+            some = self._read_batch(admin, [by_id[user_id] for user_id in ids], allowance)
             batched += 1
             # Whoever the batch does not speak of for sure is read alone.
             alone.extend(user_id for user_id in ids if user_id not in some)
@@ -91,7 +93,7 @@ class ProfileReader:
             "takes longer and uses more of the quota",
         )
 
-    def _read_batch(self, admin: str, users: Sequence[User], attempts: int | None) -> Found:
+    def _read_batch(self, admin: str, users: Sequence[User], allowance: Allowance) -> Found:
         """What a batch says for sure."""
         if admin in self._without_batches:
             raise RequestRejected(self._site.service.evidence("POST", f"{admin}/_api/$batch"))
@@ -104,7 +106,9 @@ class ProfileReader:
                 content_type,
                 want_json=False,
                 write=False,
-                attempts=attempts,
+                parts=len(users),
+                attempts=allowance.attempts,
+                patience=Patience(allowance.seconds, self._site.service.clock),
             )
         except (AccessDenied, NotFound, RequestRejected) as refused:
             # 400 may be about one of these users; anything else is about batches.
@@ -115,12 +119,10 @@ class ProfileReader:
         if len(parts) != len(users):
             # Parts come in order; a wrong number of them proves nothing about any.
             raise response.malformed("no batch answer")
-        throttled = [part.headers for part in parts if part.status in _THROTTLED]
-        if throttled:
-            service = self._site.service
-            waits = [retry_after(headers, service.clock) or 0.0 for headers in throttled]
-            service.pause(self._site.budget, response, max(waits) or None, 1)
-        found: Found = {}
+        found = self._own_pauses(admin, users, parts)
+        throttled = [part for part in parts if part.status in _THROTTLED]
+        if throttled and not found:
+            self._site.service.pause(self._site.budget, response, self._longest(throttled))
         for user, part in zip(users, parts, strict=True):
             try:
                 profile = profiles.parse(part.status, part.value)
@@ -131,9 +133,42 @@ class ProfileReader:
                     found[user.id] = profile
         return found
 
-    def _read_one(self, admin: str, user: User, attempts: int | None) -> Profile | ProfileMissing:
+    def _own_pauses(self, admin: str, users: Sequence[User], parts: Sequence[batch.Part]) -> Found:
+        """Users whose part was throttled while most were answered: the pause is theirs alone."""
+        throttled = [
+            (user, part)
+            for user, part in zip(users, parts, strict=True)
+            if part.status in _THROTTLED
+        ]
+        if 2 * len(throttled) > len(parts):
+            return {}
+        service = self._site.service
+        self._site.budget.meter.add(service.name, throttled=len(throttled))
+        return {
+            user.id: Throttled(
+                replace(
+                    service.evidence("GET", profiles.read_url(admin, user.upn)),
+                    status=part.status,
+                ),
+                retry_after(part.headers, service.clock) or 0.0,
+                own=True,
+            )
+            for user, part in throttled
+        }
+
+    def _longest(self, parts: Sequence[batch.Part]) -> float | None:
+        """The longest pause that throttled parts ask for; None when none says how long."""
+        waits = [retry_after(part.headers, self._site.service.clock) for part in parts]
+        return max((seconds for seconds in waits if seconds is not None), default=None)
+
+    def _read_one(self, admin: str, user: User, allowance: Allowance) -> Profile | ProfileMissing:
         try:
-            response = self._site.get(profiles.read_url(admin, user.upn), attempts=attempts)
+            response = self._site.get(
+                profiles.read_url(admin, user.upn),
+                attempts=allowance.attempts,
+                subject=user.id,
+                patience=Patience(allowance.seconds, self._site.service.clock),
+            )
             profile = profiles.parse(response.status, response.value)
         except ProfileMissing as missing:
             return missing

@@ -65,7 +65,8 @@ def test_a_user_who_spoils_every_batch(
     seen = here.graph.photo_versions(ids)
     assert isinstance(seen.pop(ids[position]), Unknown)
     assert seen == {i: expected(here, i) for i in ids if i != ids[position]}
-    assert here.count("photo.batch") <= 14
+    # A kept connection that gives no byte is tried once more at once.
+    assert here.count("photo.batch") <= 22
     assert here.clock.monotonic() - began < 30
 
 

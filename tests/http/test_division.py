@@ -13,12 +13,13 @@ from shared.errors import (
     HostUnavailable,
     MalformedResponse,
     NotFound,
+    PatienceExceeded,
     RequestRejected,
     ServiceError,
     Throttled,
     Unavailable,
 )
-from shared.http.division import UNANSWERED_REQUESTS, divide
+from shared.http.division import ALONE, PART, UNANSWERED_REQUESTS, WHOLE, Allowance, divide
 
 EVIDENCE = Evidence("graph", "POST", "https://graph.example/v1.0/$batch", 500)
 KEYS = list(range(20))
@@ -31,11 +32,11 @@ class Service:
         self.poison = frozenset(poison)
         self.error = error or Unavailable(EVIDENCE)
         self.sent: list[Sequence[int]] = []
-        self.attempts: list[int | None] = []
+        self.allowances: list[Allowance] = []
 
-    def send(self, keys: Sequence[int], attempts: int | None) -> dict[int, str]:
+    def send(self, keys: Sequence[int], allowance: Allowance) -> dict[int, str]:
         self.sent.append(keys)
-        self.attempts.append(attempts)
+        self.allowances.append(allowance)
         if self.poison.intersection(keys):
             raise self.error
         return dict.fromkeys(keys, "answer")
@@ -84,8 +85,8 @@ def test_a_failure_that_passes() -> None:
     """When the batch failed for another reason, its parts are answered at once."""
     failures = iter([True])
 
-    def send(keys: Sequence[int], attempts: int | None) -> dict[int, str]:
-        del attempts
+    def send(keys: Sequence[int], allowance: Allowance) -> dict[int, str]:
+        del allowance
         if next(failures, False):
             raise Unavailable(EVIDENCE)
         return dict.fromkeys(keys, "answer")
@@ -97,11 +98,24 @@ def test_how_often_a_batch_is_sent() -> None:
     """The whole batch may be retried once; its parts are sent once; a single key as usual."""
     service = Service({3})
     divide(KEYS, service.send)
-    assert service.attempts[0] == 2
-    assert set(service.attempts[1:]) == {1}
+    assert service.allowances[0] == WHOLE
+    assert set(service.allowances[1:]) == {PART}
     alone = Service({3})
     divide([3], alone.send)
-    assert alone.attempts == [None]
+    assert alone.allowances == [ALONE]
+
+
+@given(st.integers(0, 19))
+def test_a_key_that_hangs(poison: int) -> None:
+    """When every batch with one key takes all the time it is allowed, all take two minutes."""
+    service = Service({poison}, PatienceExceeded(EVIDENCE))
+    divide(KEYS, service.send)
+    hung = [
+        allowance.seconds
+        for keys, allowance in zip(service.sent, service.allowances, strict=True)
+        if poison in keys
+    ]
+    assert sum(hung) <= 120
 
 
 @pytest.mark.parametrize("kind", [AccessDenied, MalformedResponse, NotFound, RequestRejected])

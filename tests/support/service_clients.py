@@ -25,7 +25,7 @@ class _Minted:
         self._kept: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def token(self, resource: str) -> str:
+    def token(self, resource: str, deadline: float = 0.0) -> str:  # noqa: ARG002
         """A token for this origin."""
         tokens, identity = self._tenant.tokens, self._tenant.user_identity
         if tokens.is_satellite(resource) and not self._tenant.quirks.second_geo_token:
@@ -37,10 +37,11 @@ class _Minted:
                 )
             return self._kept[resource]
 
-    def forget(self, resource: str) -> None:
-        """Renew."""
+    def forget(self, resource: str, refused: str = "") -> None:
+        """Renew what was refused."""
         with self._lock:
-            self._kept.pop(resource, None)
+            if self._kept.get(resource) == refused:
+                del self._kept[resource]
 
 
 class Clients:

@@ -1,5 +1,8 @@
 """Whole path."""
+
 from tests.support.oracle import Oracle
+
+
 def test_first(world):
     here = world(users=120, plain=False)
     oracle = Oracle(here)
