@@ -27,8 +27,8 @@ ITEM_ATTEMPTS = 3
 """How often an item is asked that fails by itself while others are answered."""
 
 OWN_WAIT_SECONDS = 30.0
-"""How long a throttled item is waited for while most others are answered: then the pause was asked
-for this one user, and nobody else has to wait for it."""
+"""How long a throttled item is waited for when most others were answered: then the pause was asked
+for this one user, and the service is not paused for it."""
 
 
 @dataclass
@@ -46,14 +46,14 @@ class _Round:
     waits: dict[str, float]
 
     @property
-    def alone(self) -> bool:
-        """Whether most were answered, so that the trouble is that of the few."""
-        return self.answered >= len(self.pending)
+    def throttled(self) -> bool:
+        """Whether an item was throttled, or asks for a pause."""
+        return bool(self.waits) or any(item.status == TOO_MANY for item in self.pending.values())
 
     @property
-    def throttled(self) -> bool:
-        """Whether an item was throttled."""
-        return any(item.status == TOO_MANY for item in self.pending.values())
+    def longest(self) -> float | None:
+        """The longest pause that an item asks for; None when none says how long."""
+        return max(self.waits.values(), default=None)
 
 
 class Batches:
@@ -82,7 +82,8 @@ class Batches:
             requests: at most `BATCH_SIZE`, by a key of the caller's.
 
         Returns:
-            An entry for every key. An item whose status is in `PASSING` failed to the last.
+            An entry for every key. An item whose status is in `PASSING` failed to the last. One
+            that was throttled while most others were answered is `Throttled`, with `own` set.
 
         Raises:
             Throttled, DeadlineExceeded: no time to hear all.
@@ -94,33 +95,31 @@ class Batches:
 
         answers: dict[str, Item | ServiceError] = {}
         pending = list(requests)
-        failures = throttles = 0
-        waited = 0.0
+        tries, waited = 0, 0.0
         while True:
             found = divide(pending, send)
             answers |= found
             this = self._round(found)
             if not this.pending:
                 return answers
-            if this.alone:
-                failures += 1
-                wait = max(this.waits.values(), default=backoff(failures))
-                if this.throttled or this.waits:
+            if this.answered:
+                # Progress, however slow, is no failure.
+                tries, waited = 0, 0.0
+            tries += 1
+            if len(requests) - len(this.pending) >= len(this.pending) or len(requests) == 1:
+                wait = backoff(tries) if this.longest is None else this.longest
+                waited += wait
+                if this.throttled:
                     self._budget.meter.add(self._service.name, throttled=len(this.pending))
-                    waited += wait
-                    done = waited > OWN_WAIT_SECONDS
-                else:
-                    done = failures >= ITEM_ATTEMPTS
-                if done:
+                if waited > OWN_WAIT_SECONDS or (tries >= ITEM_ATTEMPTS and not this.throttled):
                     return answers | self._own_errors(requests, this)
                 self._service.wait(self._budget, self._evidence_of_pause(), wait)
+            elif tries >= (THROTTLES if this.throttled else ITEM_ATTEMPTS):
+                return answers
+            elif this.throttled:
+                self._service.pause(self._budget, self._evidence_of_pause(), this.longest, tries)
             else:
-                # Progress, however slow, is no failure.
-                throttles = throttles + 1 if not this.answered else 0
-                failures += not (this.throttled or this.waits)
-                if throttles >= THROTTLES or failures >= ITEM_ATTEMPTS:
-                    return answers
-                self._pause(this, max(throttles, failures, 1))
+                self._service.wait(self._budget, self._evidence_of_pause(), backoff(tries))
             pending = list(this.pending)
 
     def _round(self, found: Mapping[str, Item | ServiceError]) -> _Round:
@@ -131,14 +130,6 @@ class Batches:
         }
         waits = {key: seconds for key, seconds in asked.items() if seconds is not None}
         return _Round(pending, len(heard) - len(pending), waits)
-
-    def _pause(self, this: _Round, times: int) -> None:
-        response = self._evidence_of_pause()
-        if this.throttled or this.waits:
-            wait = max(this.waits.values(), default=None)
-            self._service.pause(self._budget, response, wait, times)
-        else:
-            self._service.wait(self._budget, response, backoff(times))
 
     def _own_errors(
         self, requests: Mapping[str, ItemRequest], this: _Round

@@ -127,7 +127,9 @@ class Folders:
         if error is not None and self._site.service.clock.monotonic() < until:
             raise error
         try:
-            name = self._find(host, picture_url, create=create)
+            name = self._find(host, picture_url)
+            if not name:
+                return self._create(host) if create else DEFAULT_FOLDER
         except NotFound as missing:
             raise self._no_library(host, missing.evidence) from None
         except AccessDenied as refused:
@@ -165,7 +167,8 @@ class Folders:
         self._failed[host] = error, self._site.service.clock.monotonic() + FAILED_SECONDS
         return error
 
-    def _find(self, host: str, picture_url: str, *, create: bool) -> str:
+    def _find(self, host: str, picture_url: str) -> str:
+        """Name of the folder; "" when the library has none yet."""
         url = _folder_url(host, f"/{LIBRARY}")
         try:
             response = self._get(f"{url}/Folders?$select=Name,ItemCount")
@@ -188,10 +191,13 @@ class Folders:
         response = self._get(f"{url}?$select=Exists")
         if not isinstance(response.value, dict) or response.value.get("Exists") is False:
             raise NotFound(response.evidence)
-        if create:
-            path = literal(f"/{LIBRARY}/{DEFAULT_FOLDER}")
-            add = f"{host}/_api/web/folders/AddUsingPath(decodedUrl='{path}')"
-            self._site.post(add, b"", JSON, want_json=False)
+        return ""
+
+    def _create(self, host: str) -> str:
+        path = literal(f"/{LIBRARY}/{DEFAULT_FOLDER}")
+        url = f"{host}/_api/web/folders/AddUsingPath(decodedUrl='{path}')"
+        self._site.post(url, b"", JSON, want_json=False)
+        self._cache.put(host, DEFAULT_FOLDER)
         return DEFAULT_FOLDER
 
     def _find_by_path(self, host: str, picture_url: str, evidence: Evidence) -> str:

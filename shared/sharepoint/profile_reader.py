@@ -22,6 +22,9 @@ from shared.sharepoint.hosts import Hosts
 from shared.sharepoint.profiles import Profile
 from shared.sharepoint.site import Site
 
+ENOUGH_BATCHES = 3
+"""Batches that fail, without one that is answered, after which profiles are read one by one."""
+
 _BAD_REQUEST = 400
 _THROTTLED = frozenset({429, 503})
 
@@ -61,12 +64,13 @@ class ProfileReader:
     def _read(self, admin: str, users: Sequence[User]) -> Found:
         by_id = {user.id: user for user in users}
         alone: list[str] = []
-        batched = 0
+        batched = tried = 0
 
         def send(ids: Sequence[str], allowance: Allowance) -> Found:
-            nonlocal batched
+            nonlocal batched, tried
             if len(ids) == 1:
                 return {ids[0]: self._read_one(admin, by_id[ids[0]], allowance)}
+            tried += 1
             some = self._read_batch(admin, [by_id[user_id] for user_id in ids], allowance)
             batched += 1
             # Whoever the batch does not speak of for sure is read alone.
@@ -75,17 +79,15 @@ class ProfileReader:
 
         found = divide(list(by_id), send, largest=1 if admin in self._without_batches else None)
         found |= divide(alone, send, largest=1)
-        if not batched:
-            self._judge_batches(admin, found)
+        read = sum(isinstance(profile, Profile | ProfileMissing) for profile in found.values())
+        if not batched and read > 1 and tried >= ENOUGH_BATCHES:
+            # Single profiles were read, so it is batches that SharePoint does not answer.
+            self._give_batches_up(admin)
         return found
 
-    def _judge_batches(self, admin: str, found: Found) -> None:
-        """Give batches up when none was answered while single profiles were."""
-        read = sum(isinstance(profile, Profile | ProfileMissing) for profile in found.values())
-        if read > 1 and admin not in self._without_batches:
-            self._give_batches_up(admin)
-
     def _give_batches_up(self, admin: str) -> None:
+        if admin in self._without_batches:
+            return
         self._without_batches.add(admin)
         self._log.add(
             logging.WARNING,
