@@ -64,9 +64,11 @@ class Listener:
             self._thread.join(5)
         with self._lock:
             connections = dict(self._connections)
+        # A thread that waits for a request wakes up; one that answers a request may finish.
+        how = socket.SHUT_RDWR if self._tls is not None else socket.SHUT_RD
         for connection in connections:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(how)
         for thread in connections.values():
             if thread is not threading.current_thread():
                 thread.join(5)
