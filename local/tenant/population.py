@@ -8,7 +8,7 @@ from local.tenant.directory import Directory, Person, Photo
 from local.tenant.pictures import Gallery, Picture
 from local.tenant.quirks import Quirks
 
-#: Up to so many people everybody has a portrait of his own.
+#: Up to so many people everybody has a portrait of their own.
 DISTINCT = 1000
 POOL = 64
 

@@ -37,7 +37,7 @@ class _Round:
 
     Attributes:
         pending: items to ask again, by key.
-        answered: how many items have their final answer in this round.
+        answered: how many items have their final response in this round.
         waits: seconds that the items of `pending` ask for.
     """
 
@@ -57,7 +57,7 @@ class _Round:
 
 
 class Batches:
-    """Asks Microsoft Graph many questions in one request.
+    """Sends many requests to Microsoft Graph in one.
 
     Args:
         service: the process's Graph service.
@@ -75,8 +75,8 @@ class Batches:
         method = "GET" if request.body is None else "POST"
         return self._service.evidence(method, f"{self._root}{request.url}")
 
-    def ask(self, requests: Mapping[str, ItemRequest]) -> dict[str, Item | ServiceError]:
-        """The answer to each request, or the error because of which there is none.
+    def send(self, requests: Mapping[str, ItemRequest]) -> dict[str, Item | ServiceError]:
+        """The response to each request, or the error because of which there is none.
 
         Args:
             requests: at most `BATCH_SIZE`, by a key of the caller's.
@@ -89,19 +89,19 @@ class Batches:
             Throttled, DeadlineExceeded: no time to hear all.
         """
 
-        def send(keys: Sequence[str], allowance: Allowance) -> dict[str, Item]:
+        def send_some(keys: Sequence[str], allowance: Allowance) -> dict[str, Item]:
             response = self._send([requests[key] for key in keys], allowance)
             return dict(zip(keys, items(response, len(keys)), strict=True))
 
-        answers: dict[str, Item | ServiceError] = {}
+        responses: dict[str, Item | ServiceError] = {}
         pending = list(requests)
         tries, waited = 0, 0.0
         while True:
-            found = divide(pending, send)
-            answers |= found
+            found = divide(pending, send_some)
+            responses |= found
             this = self._round(found)
             if not this.pending:
-                return answers
+                return responses
             if this.answered:
                 # Progress, however slow, is no failure.
                 tries, waited = 0, 0.0
@@ -112,10 +112,10 @@ class Batches:
                 if this.throttled:
                     self._budget.meter.add(self._service.name, throttled=len(this.pending))
                 if waited > OWN_WAIT_SECONDS or (tries >= ITEM_ATTEMPTS and not this.throttled):
-                    return answers | self._own_errors(requests, this)
+                    return responses | self._own_errors(requests, this)
                 self._service.wait(self._budget, self._evidence_of_pause(), wait)
             elif tries >= (THROTTLES if this.throttled else ITEM_ATTEMPTS):
-                return answers
+                return responses
             elif this.throttled:
                 self._service.pause(self._budget, self._evidence_of_pause(), this.longest, tries)
             else:
@@ -151,7 +151,7 @@ class Batches:
                 f"{self._root}/$batch",
                 headers={"Content-Type": "application/json", "x-ms-throttle-priority": "low"},
                 body=build(requests),
-                # 424 with answers in it: older documentation says so when an item was throttled.
+                # 424 with responses in it: older documentation says so when an item was throttled.
                 accept={424},
                 attempts=allowance.attempts,
                 parts=len(requests),

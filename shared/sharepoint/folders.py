@@ -111,7 +111,7 @@ class Folders:
 
     @contextmanager
     def _one_at_a_time(self, host: str) -> Iterator[None]:
-        """Let one thread ask; the others have its answer then."""
+        """Let one thread ask; the others find its result in the cache."""
         with self._guard:
             lock = self._locks.setdefault(host, threading.Lock())
         left = self._site.budget.deadline - self._site.service.clock.monotonic()
@@ -187,7 +187,7 @@ class Folders:
         usable = {n: c for n, c in counts.items() if n.lower() not in _SYSTEM_FOLDERS}
         if usable:
             return str(max(usable, key=lambda name: (usable[name], name == DEFAULT_FOLDER, name)))
-        # A library that is not there may list no folders instead of answering 404.
+        # A library that is not there may list no folders instead of returning 404.
         response = self._get(f"{url}?$select=Exists")
         if not isinstance(response.value, dict) or response.value.get("Exists") is False:
             raise NotFound(response.evidence)

@@ -65,7 +65,7 @@ class PhotoLibrary:
             url, data, "application/octet-stream", subject=location.prefix, patience=patience
         )
         if not isinstance(response.value, dict):
-            raise response.malformed("no file in the answer")
+            raise response.malformed("no file in the response")
         stored = response.value.get("Length")
         if stored is not None and number(stored) != len(data):
             raise RequestRejected(replace(response.evidence, message="stored another length"))

@@ -120,7 +120,7 @@ class ProfileReader:
         parts = batch.parse(response.body, response.headers.get("Content-Type", ""))
         if len(parts) != len(users):
             # Parts come in order; a wrong number of them proves nothing about any.
-            raise response.malformed("no batch answer")
+            raise response.malformed("no batch response")
         found = self._own_pauses(admin, users, parts)
         throttled = [part for part in parts if part.status in _THROTTLED]
         if throttled and not found:
@@ -175,7 +175,7 @@ class ProfileReader:
         except ProfileMissing as missing:
             return missing
         if profile is None:
-            raise response.malformed("no profile in the answer")
+            raise response.malformed("no profile in the response")
         return profile
 
 

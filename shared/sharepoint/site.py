@@ -61,7 +61,7 @@ class Site:
         Args:
             url: on one of the tenant's hosts.
             accept: statuses that are returned instead of raised.
-            want_json: the answer must be JSON.
+            want_json: the response must be JSON.
             attempts: how often it is sent when it fails; None as usual.
             subject: object id of the one user whom the request is about.
             patience: how long that user may take.
@@ -108,13 +108,13 @@ class Site:
             body: sent as it is.
             content_type: of the body.
             accept: statuses that are returned instead of raised.
-            want_json: the answer must be JSON.
+            want_json: the response must be JSON.
             write: it changes something.
             parts: how many requests SharePoint counts it as.
             attempts: how often it is sent when it fails; None as usual.
             subject: object id of the one user whom the request is about.
             patience: how long that user may take.
-            check: raises when an answer that looks like a success is none.
+            check: raises when a response that looks like a success is none.
 
         Raises:
             ProfileMissing, PropertyNotEditable: by SharePoint's error code.

@@ -101,7 +101,7 @@ class Graph:
         headers: Mapping[str, str],
         caller: tuple[frozenset[str], str],
     ) -> Call:
-        """Take a URL below the version root apart; the caller is his roles and that root."""
+        """Take a URL below the version root apart; `caller` is roles and version root."""
         path, _, query = target.partition("?")
         path = path.strip("/")
         segments = tuple(segment for raw in path.split("/") for segment in _segments(raw))

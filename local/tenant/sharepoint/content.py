@@ -64,7 +64,7 @@ class Estate:
         return {origin: self._libraries[origin] for origin in MYSITE_OF_GEO.values()}
 
     def profile(self, person_id: str) -> dict[str, str]:
-        """All profile properties of a person, in his own geo. Raises KeyError for nobody."""
+        """All profile properties of a person, in their own geo. Raises KeyError for nobody."""
         return self.profiles.properties(self._directory.people[person_id])
 
     def files(self, origin: str = "mysite") -> dict[str, bytes]:

@@ -98,7 +98,7 @@ class Profiles:
     through another geo stays there and is shown nowhere, as Microsoft's multi-geo guidance warns.
 
     Args:
-        directory: who exists; a renamed person keeps his profile, a deleted one loses it.
+        directory: who exists; a renamed person keeps their profile, a deleted one loses it.
         mysite: URL of the My Site host of a geo.
         quirks: whether the picture may be edited.
     """
