@@ -39,8 +39,8 @@ class Latency:
             seconds={
                 "users.list": 0.5,
                 "photo.batch": 0.25,
-                "users.batch": 0.25,
                 "user.batch": 0.25,
+                "user.photo.batch": 0.25,
                 "scope.batch": 0.25,
                 "members.batch": 0.25,
                 "photo.bytes": 0.15,

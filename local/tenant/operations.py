@@ -26,8 +26,8 @@ _GRAPH = (
 _GRAPH_BATCHES = {
     frozenset({"photo.read"}): "photo.batch",
     frozenset({"photo.bytes"}): "photo.bytes.batch",
-    frozenset({"users.get"}): "users.batch",
-    frozenset({"users.get", "photo.read"}): "user.batch",
+    frozenset({"users.get"}): "user.batch",
+    frozenset({"users.get", "photo.read"}): "user.photo.batch",
     frozenset({"users.list"}): "scope.batch",
     frozenset({"member.check"}): "members.batch",
 }

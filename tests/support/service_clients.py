@@ -11,7 +11,7 @@ from shared.graph import Graph
 from shared.http import Budget, Service
 from shared.log import InvocationLog
 from shared.model import ThumbnailLocation, User
-from shared.photos.thumbnails import Thumbnails
+from shared.photos import Thumbnails
 from shared.sharepoint import FolderCache, Profile, SharePoint, files_of, owns
 
 IMAGES = Thumbnails(b"small", b"medium!", b"large bytes")
