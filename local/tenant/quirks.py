@@ -31,6 +31,8 @@ class Quirks:
     cast_needs_advanced: bool = True
     #: A filter with several `any()` is refused.
     combined_filter_refused: bool = False
+    #: Photos need `ProfilePhoto.Read.All`; `User.Read.All` does not cover them.
+    photos_need_own_role: bool = False
     #: Error code of a photo call without a role.
     photo_denied_code: str = "Authorization_RequestDenied"
 

@@ -22,8 +22,9 @@ from shared.sharepoint.hosts import Hosts
 from shared.sharepoint.profiles import Profile
 from shared.sharepoint.site import Site
 
-ENOUGH_BATCHES = 3
-"""Batches that fail, without one that is answered, after which profiles are read one by one."""
+FAILED_BATCHES = 5
+"""Batches that fail, when none was ever answered but single profiles are, after which profiles are
+read one by one for the rest of the invocation."""
 
 _BAD_REQUEST = 400
 _THROTTLED = frozenset({429, 503})
@@ -45,6 +46,7 @@ class ProfileReader:
         self._site = site
         self._hosts = hosts
         self._log = log
+        self._with_batches: set[str] = set()
         self._without_batches: set[str] = set()
 
     def read(self, users: Sequence[User]) -> Found:
@@ -64,26 +66,27 @@ class ProfileReader:
     def _read(self, admin: str, users: Sequence[User]) -> Found:
         by_id = {user.id: user for user in users}
         alone: list[str] = []
-        batched = tried = 0
+        failed = answered = 0
 
         def send(ids: Sequence[str], allowance: Allowance) -> Found:
-            nonlocal batched, tried
+            nonlocal failed, answered
             if len(ids) == 1:
-                return {ids[0]: self._read_one(admin, by_id[ids[0]], allowance)}
-            tried += 1
+                profile = self._read_one(admin, by_id[ids[0]], allowance)
+                answered += 1
+                return {ids[0]: profile}
+            if answered and failed >= FAILED_BATCHES and admin not in self._with_batches:
+                # Single profiles are answered, so it is batches that are not.
+                self._give_batches_up(admin)
+            failed += 1
             some = self._read_batch(admin, [by_id[user_id] for user_id in ids], allowance)
-            batched += 1
+            self._with_batches.add(admin)
             # Whoever the batch does not speak of for sure is read alone.
             alone.extend(user_id for user_id in ids if user_id not in some)
             return some
 
-        found = divide(list(by_id), send, largest=1 if admin in self._without_batches else None)
-        found |= divide(alone, send, largest=1)
-        read = sum(isinstance(profile, Profile | ProfileMissing) for profile in found.values())
-        if not batched and read > 1 and tried >= ENOUGH_BATCHES:
-            # Single profiles were read, so it is batches that SharePoint does not answer.
-            self._give_batches_up(admin)
-        return found
+        largest = 1 if admin in self._without_batches else None
+        found = divide(list(by_id), send, largest=largest)
+        return found | divide(alone, send, largest=1)
 
     def _give_batches_up(self, admin: str) -> None:
         if admin in self._without_batches:

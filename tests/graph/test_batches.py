@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 
 from local.tenant import Fault, PhotoError, Quirks
-from shared.errors import NotFound, RequestRejected, Unavailable, UserUnknown
+from shared.errors import (
+    AccessDenied,
+    NotFound,
+    PatienceExceeded,
+    RequestRejected,
+    Unavailable,
+    UserUnknown,
+)
 from shared.graph import BATCH_SIZE, NoPhoto, Unknown, Version
+from shared.http.division import WHOLE
 from tests.support.service_clients import Clients
 
 Make = Callable[..., Clients]
@@ -139,6 +147,42 @@ def test_bytes_that_are_gone(make: Make, code: str) -> None:
     """With a known code there is no photo after all, also when only the bytes say so."""
     here = make(quirks=Quirks(no_photo_code=code))
     assert here.graph.photo(here.person("no photo").id) is None
+
+
+@pytest.mark.parametrize("code", ["ErrorAccessDenied", "Authorization_RequestDenied"])
+def test_photos_that_are_refused(make: Make, code: str) -> None:
+    """Everybody's photo is refused although the listing works: each user has the refusal."""
+    quirks = Quirks(photos_need_own_role=True, photo_denied_code=code)
+    here = make(users=20, plain=True, quirks=quirks)
+    assert list(here.graph.user_pages("accountEnabled eq true"))
+    seen = here.graph.photo_versions(ids_of(here))
+    for each in seen.values():
+        assert isinstance(each, Unknown)
+        assert isinstance(each.error, AccessDenied)
+        assert code in str(each.error)
+    with pytest.raises(AccessDenied):
+        here.graph.photo(ids_of(here)[0])
+    here.tenant.roles["graph"].add("ProfilePhoto.Read.All")
+    here.renew()
+    assert here.graph.photo(ids_of(here)[0])
+
+
+def test_a_user_for_whom_every_batch_hangs(here: Clients) -> None:
+    """No batch is tried again when its time is over, and everybody else's version is read."""
+    ids = ids_of(here)
+    here.fault(
+        "timeout_before",
+        url="$batch",
+        person=ids[12],
+        times=None,
+        action=lambda: here.clock.advance(WHOLE.seconds),
+    )
+    seen = here.graph.photo_versions(ids)
+    hung = seen.pop(ids[12])
+    assert isinstance(hung, Unknown)
+    assert isinstance(hung.error, PatienceExceeded)
+    assert seen == {i: expected(here, i) for i in ids if i != ids[12]}
+    assert here.clock.monotonic() <= 7 * WHOLE.seconds
 
 
 def test_bytes_of_a_user_who_is_gone(here: Clients) -> None:

@@ -36,7 +36,8 @@ class Photos:
 
     def get(self, call: Call, key: str, rest: tuple[str, ...]) -> Answer:
         """Answer `photo`, `photo/$value`, `photos`, `photos/{size}`, `photos/{size}/$value`."""
-        call.allow(*READ_PHOTOS, code=self._quirks.photo_denied_code)
+        allowed = READ_PHOTOS[:2] if self._quirks.photos_need_own_role else READ_PHOTOS
+        call.allow(*allowed, code=self._quirks.photo_denied_code)
         if call.query.keys() - {"$select"}:
             raise bad_request("The query parameter is not supported on a photo.")
         person = self._directory.find(key)
