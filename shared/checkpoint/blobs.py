@@ -119,7 +119,7 @@ def version_of(client: BlobClient) -> Version:
     """
     with storage_errors(f"look at {client.blob_name}"):
         try:
-            found = client.get_blobversion_of()
+            found = client.get_blob_properties()
         except ResourceNotFoundError as error:
             if code_of(error) == "ContainerNotFound":
                 raise

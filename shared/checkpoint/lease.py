@@ -134,15 +134,13 @@ class Lease:
 
     def _keep(self) -> None:
         pause = self._renew_every
-        while not self._end.wait(pause):
+        while not (self._end.wait(pause) or self._lost.is_set()):
             began = time.monotonic()
             # In a thread of its own: time-outs do not end everything that may hang in a request,
             # such as a name server or an answer that trickles.
             renewal = threading.Thread(target=self._renew, name="photo-sync-renewal", daemon=True)
             renewal.start()
             renewal.join(RENEW_WITHIN_SECONDS)
-            if self._lost.is_set():
-                return
             pause = max(0.0, self._renew_every - (time.monotonic() - began))
 
     def _renew(self) -> None:
