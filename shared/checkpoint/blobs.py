@@ -36,8 +36,10 @@ CHANGED_OR_GONE = CHANGED_MEANWHILE | {"BlobNotFound"}
 """The same, where the blob may have been deleted, too."""
 
 _NO_CONTAINER = frozenset({"ContainerBeingDeleted", "ContainerNotFound"})
+_REFUSED = "AuthorizationFailure"
+"""Without a role, behind network rules, and (Azurite) with a wrong key."""
 _NO_ROLE = frozenset(
-    {"AuthorizationFailure", "AuthorizationPermissionMismatch", "InsufficientAccountPermissions"}
+    {_REFUSED, "AuthorizationPermissionMismatch", "InsufficientAccountPermissions"}
 )
 
 
@@ -80,21 +82,28 @@ def _remedy(error: AzureError, code: str) -> str:
             "The container that CHECKPOINT_CONTAINER names was deleted. The next firing creates it "
             "again and reads everything anew; restore the container first if you need its records"
         )
-    if code in _NO_ROLE:
+    if code in _NO_ROLE and (code != _REFUSED or _by_identity(error)):
         return (
             "The identity needs the role Storage Blob Data Owner on the storage account of "
             "CHECKPOINT_CONNECTION, and the network rules of the account must let the app in"
         )
-    if isinstance(error, ClientAuthenticationError):
+    if code == _REFUSED or isinstance(error, ClientAuthenticationError):
         return (
             "The storage account refuses the credential. With a connection string in "
             "CHECKPOINT_CONNECTION: correct its key, or use the managed identity. With the managed "
-            "identity: the storage account must be in the identity's own tenant"
+            "identity: the storage account must be in the identity's own tenant. The network rules "
+            "of the account must let the app in"
         )
     return (
         "The storage account of CHECKPOINT_CONNECTION does not do its part: see its metrics and "
         "Azure service health"
     )
+
+
+def _by_identity(error: AzureError) -> bool:
+    """Whether the request that failed carried a token, and no account key."""
+    request = getattr(getattr(error, "response", None), "request", None)
+    return str(getattr(request, "headers", {}).get("Authorization", "")).startswith("Bearer ")
 
 
 class Version(NamedTuple):
