@@ -54,8 +54,8 @@ def moved() -> Time:
 
 def take(container: ContainerClient, **options: Any) -> Lease | None:
     """Take the lease; None when it is taken. Its clock stands still unless a test gives one."""
-    options = {"log": InvocationLog(), "clock": Time(), "renew_every": LONG * 10} | options
-    return Lease.acquire(container.get_blob_client(NAME), **options)
+    usual: dict[str, Any] = {"log": InvocationLog(), "clock": Time(), "renew_every": LONG * 10}
+    return Lease.acquire(container.get_blob_client(NAME), **usual | options)
 
 
 def acquire(container: ContainerClient, **options: Any) -> Lease:
