@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import ContentSettings
+from azure.storage.blob import ContainerClient, ContentSettings
 
 from shared.checkpoint.append_blob import BLOCK_LIMIT_BYTES, AppendBlob
 from shared.checkpoint.blobs import (
@@ -55,12 +55,11 @@ class RunBlobs:
         self._lease = lease
         base = f"runs/{run.started}"
         # The versions are read before any work: whoever writes after this moment is another firing.
-        self._report = base + ".json"
+        self._document = _Document(self._container, RUN, RUN)
+        self._report = _Document(self._container, base + ".json", "the report")
         self._lines = AppendBlob(self._container.get_blob_client(base + ".jsonl"), _LINES)
         self._users = AppendBlob(self._container.get_blob_client(base + ".users"), _USERS)
         self._users_name = base + ".users"
-        self._report_etag = version_of(self._container.get_blob_client(self._report)).etag
-        self._report_sent = b""
 
     def save(self) -> None:
         """Write the run's document.
@@ -71,13 +70,8 @@ class RunBlobs:
         """
         self._lease.check()
         self._run.updated = iso(self._clock.time())
-        with storage_errors(f"write {RUN}"):
-            self._container.get_blob_client(RUN).upload_blob(
-                dump(self._run.to_json()),
-                overwrite=True,
-                lease=self._lease.client,
-                content_settings=JSON,
-            )
+        # By version, too: a request that was given up and arrives late must not undo a later one.
+        self._document.write(dump(self._run.to_json()), lease=self._lease.client)
 
     def save_report(self) -> None:
         """Write the report of the run, unless another firing wrote it meanwhile.
@@ -87,31 +81,7 @@ class RunBlobs:
             StateError: storage failed.
         """
         self._lease.check()
-        data = dump(self._run.report())
-        earlier, self._report_sent = self._report_sent, data
-        with storage_errors("write the report"):
-            if self._put_report(data):
-                return
-            written, etag = download(self._container, self._report)
-            # Our own bytes are a write whose response was lost, of this call or of an earlier one.
-            if written is not None and written in {data, earlier}:
-                self._report_etag = etag
-                if written == data or self._put_report(data):
-                    return
-        raise LeaseLost("cannot write the report: another firing wrote it")
-
-    def _put_report(self, data: bytes) -> bool:
-        """Write the report over the version that is known; False when there is another one."""
-        try:
-            response = self._container.get_blob_client(self._report).upload_blob(
-                data, content_settings=JSON, overwrite=True, **only_if(self._report_etag)
-            )
-        except HttpResponseError as error:
-            if code_of(error) not in CHANGED_OR_GONE:
-                raise
-            return False
-        self._report_etag = str(response["etag"])
-        return True
+        self._report.write(dump(self._run.report()))
 
     def append_lines(self, lines: list[dict[str, Any]]) -> None:
         """Add users to the report's lines, in blocks of at most 4 MiB.
@@ -176,6 +146,43 @@ class RunBlobs:
         """
         self._lease.check()
         self._users.delete()
+
+
+class _Document:
+    """A JSON blob that only this firing writes; each write says which version it expects."""
+
+    def __init__(self, container: ContainerClient, name: str, what: str) -> None:
+        self._container = container
+        self._name = name
+        self._what = what
+        self._etag = version_of(container.get_blob_client(name)).etag
+        self._sent = b""
+
+    def write(self, data: bytes, **options: Any) -> None:
+        earlier, self._sent = self._sent, data
+        with storage_errors(f"write {self._what}"):
+            if self._put(data, options):
+                return
+            written, etag = download(self._container, self._name)
+            # Our own bytes are a write whose response was lost, of this call or of an earlier one.
+            if written is not None and written in {data, earlier}:
+                self._etag = etag
+                if written == data or self._put(data, options):
+                    return
+        raise LeaseLost(f"cannot write {self._what}: another firing wrote it")
+
+    def _put(self, data: bytes, options: dict[str, Any]) -> bool:
+        """Write over the version that is known; False when there is another one."""
+        try:
+            response = self._container.get_blob_client(self._name).upload_blob(
+                data, content_settings=JSON, overwrite=True, **only_if(self._etag), **options
+            )
+        except HttpResponseError as error:
+            if code_of(error) not in CHANGED_OR_GONE:
+                raise
+            return False
+        self._etag = str(response["etag"])
+        return True
 
 
 def close_run(checkpoint: Checkpoint, run: Run, lease: Lease) -> None:

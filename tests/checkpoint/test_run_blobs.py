@@ -9,9 +9,11 @@ from itertools import count
 from typing import Any
 
 import pytest
+import requests
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import ContainerClient
+from requests.adapters import HTTPAdapter
 
 from shared.app import App
 from shared.checkpoint import run_blobs
@@ -27,6 +29,7 @@ REPORT = f"runs/{STARTED}.json"
 LINES = f"runs/{STARTED}.jsonl"
 USERS = f"runs/{STARTED}.users"
 BLOBS = ["run.json", REPORT, LINES, USERS]
+NAMES = {"run": "run.json", "report": REPORT}
 
 PAGE = {"of": "users", "users": [[ID, "a@contoso.com"]], "next": None}
 OTHER_PAGE = {"of": "users", "users": [[OTHER, "b@contoso.com"]], "next": None}
@@ -346,7 +349,7 @@ def test_a_container_that_is_deleted_in_mid_run(fire: Fire, container: Container
 # -- our own write, whose response was lost ------------------------------------------------------
 
 
-def again(faults: BlobFaults, times: int, **fault: Any) -> None:
+def lose(faults: BlobFaults, times: int, **fault: Any) -> None:
     """Lose the responses to the next writes."""
     faults.clear()
     faults.add("timeout_after", times=times, **fault)
@@ -365,7 +368,7 @@ def test_a_response_that_was_lost(
     firing.blobs.append_page(OTHER_PAGE)
     firing.run.cursor, firing.run.listed = ID, 7
     before = all_of(container)
-    again(
+    lose(
         faults,
         1,
         method="DELETE" if name == "delete" else "PUT",
@@ -393,7 +396,7 @@ def test_a_block_that_arrived_though_every_response_was_lost(
 ) -> None:
     """After an append that seemed to fail, the next one goes on behind it, in the same firing."""
     blobs = fire().blobs
-    again(faults, 4, method="PUT", part=part)
+    lose(faults, 4, method="PUT", part=part)
     with pytest.raises(StateError):
         blobs.append_lines([{"id": "first"}])
     faults.clear()
@@ -403,18 +406,50 @@ def test_a_block_that_arrived_though_every_response_was_lost(
     assert stored == (["first"] if "block" in part else []) + ["second", "third"]
 
 
-def test_a_report_that_arrived_though_every_response_was_lost(
-    fire: Fire, container: ContainerClient, faults: BlobFaults
+@pytest.mark.parametrize(("name", "part"), [("report", "Z.json"), ("run", "run.json")])
+def test_a_document_that_arrived_though_every_response_was_lost(
+    fire: Fire, container: ContainerClient, faults: BlobFaults, name: str, part: str
 ) -> None:
-    """After a report that seemed to fail, the next one of the same firing replaces it."""
+    """After a write that seemed to fail, the next one of the same firing replaces it."""
     firing = fire()
-    again(faults, 4, method="PUT", part="Z.json")
+    lose(faults, 4, method="PUT", part=part)
     with pytest.raises(StateError):
-        firing.blobs.save_report()
+        WRITES[name](firing.blobs)
     faults.clear()
     firing.run.listed = 7
-    firing.blobs.save_report()
-    assert json.loads(read(container, REPORT))["listed"] == 7
+    WRITES[name](firing.blobs)
+    assert json.loads(read(container, NAMES[name]))["listed"] == 7
+
+
+@pytest.mark.parametrize(("name", "part"), [("report", "Z.json"), ("run", "run.json")])
+def test_a_request_that_arrives_late(
+    fire: Fire,
+    container: ContainerClient,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    part: str,
+) -> None:
+    """A write that was given up, and reaches storage after a later one, undoes nothing."""
+    firing = fire()
+    late: list[requests.PreparedRequest] = []
+    real = HTTPAdapter.send
+
+    def send(
+        adapter: HTTPAdapter, request: requests.PreparedRequest, **options: Any
+    ) -> requests.Response:
+        if request.method == "PUT" and part in str(request.url) and not late:
+            late.append(request)
+            raise requests.ReadTimeout("it is still on its way")
+        return real(adapter, request, **options)
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    WRITES[name](firing.blobs)
+    firing.run.listed = 7
+    WRITES[name](firing.blobs)
+
+    with requests.Session() as session:
+        assert session.send(late[0], timeout=20).status_code in {409, 412}
+    assert json.loads(read(container, NAMES[name]))["listed"] == 7
 
 
 def test_a_listing_is_deleted_though_the_last_page_seemed_to_fail(
@@ -423,7 +458,7 @@ def test_a_listing_is_deleted_though_the_last_page_seemed_to_fail(
     """A page of ours that arrived unseen does not keep the listing."""
     blobs = fire().blobs
     blobs.append_page(OTHER_PAGE)
-    again(faults, 4, method="PUT", part="users")
+    lose(faults, 4, method="PUT", part="users")
     with pytest.raises(StateError):
         blobs.append_page(PAGE)
     faults.clear()
@@ -445,6 +480,49 @@ def test_another_firings_block_of_the_same_length_is_not_ours(
         first.append_lines([{"id": "1"}])
     assert lines_of(container)[-1:] == [{"id": "2"}]
     second.append_lines([{"id": "3"}])
+
+
+@pytest.mark.parametrize("name", ["report", "lines", "page", "delete"])
+def test_another_firing_right_behind_our_lost_write(
+    app: App, fire: Fire, container: ContainerClient, faults: BlobFaults, name: str
+) -> None:
+    """When another firing takes over behind a write of ours that seemed to fail, it stays so."""
+    firing = fire()
+    if name in {"page", "delete"}:
+        firing.blobs.append_page(OTHER_PAGE)
+    lose(faults, 4, method="PUT", part={"report": "Z.json"}.get(name, "comp=appendblock"))
+    with pytest.raises(StateError):
+        WRITES["page" if name == "delete" else name](firing.blobs)
+    faults.clear()
+    other = fire(a_run(id="other", listed=9))
+    firing.run.listed = 7
+    changed: list[dict[str, bytes]] = []
+
+    def write_too() -> None:
+        faults.clear()
+        blobs = RunBlobs(app.checkpoint(), other.run, other.lease)
+        blobs.append_lines([{"id": OTHER}])
+        blobs.append_page({"users": [], "of": "users"})
+        blobs.save_report()
+        changed.append(all_of(container))
+
+    # At the second try, which knows what was there a moment ago.
+    method = "DELETE" if name == "delete" else "PUT"
+    faults.add("call", method=method, part="runs/", nth=1, action=write_too)
+    retry = {"lines": lambda blobs: blobs.append_lines([{"id": "again"}])} | {
+        "page": lambda blobs: blobs.append_page({"users": [], "of": "again"})
+    }
+    with pytest.raises(LeaseLost):
+        (WRITES | retry)[name](firing.blobs)
+    assert changed == [all_of(container)]
+
+
+def test_without_a_container_there_is_no_run(app: App, fire: Fire) -> None:
+    """A container that vanished is not taken for a run without blobs."""
+    firing = fire()
+    app.container.delete_container()
+    with pytest.raises(StateError, match=r"look at .*: ContainerNotFound"):
+        RunBlobs(app.checkpoint(), firing.run, firing.lease)
 
 
 def test_an_error_that_is_no_sign_of_another_writer(fire: Fire, faults: BlobFaults) -> None:
