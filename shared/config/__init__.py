@@ -6,6 +6,7 @@ from shared.config.parsers import origin
 from shared.config.removal_limit import RemovalLimit
 from shared.config.schedule import Schedule
 from shared.config.settings import (
+    DEFAULT_FILTER,
     DEFAULT_SCHEDULE,
     FILTER_OF_VERSION_1,
     SETTINGS,
@@ -16,6 +17,7 @@ from shared.config.storage_connection import StorageConnection
 
 __all__ = [
     "CLOUDS",
+    "DEFAULT_FILTER",
     "DEFAULT_SCHEDULE",
     "FILTER_OF_VERSION_1",
     "SETTINGS",

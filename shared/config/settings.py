@@ -17,7 +17,14 @@ from shared.config.removal_limit import RemovalLimit
 from shared.config.storage_connection import StorageConnection
 from shared.errors import ConfigurationError
 
-__all__ = ["DEFAULT_SCHEDULE", "FILTER_OF_VERSION_1", "SETTINGS", "Settings", "load"]
+__all__ = [
+    "DEFAULT_FILTER",
+    "DEFAULT_SCHEDULE",
+    "FILTER_OF_VERSION_1",
+    "SETTINGS",
+    "Settings",
+    "load",
+]
 
 DEFAULT_SCHEDULE = "0 */15 1-5 * * *"
 """What the deployment sets; the timer trigger itself has no default."""
@@ -28,11 +35,13 @@ FILTER_OF_VERSION_1 = (
 )
 """Takes the place of the default of USER_FILTER where Graph refuses that one with 400."""
 
-_FILTER = (
+DEFAULT_FILTER = (
     "accountEnabled eq true and userType ne 'Guest' and "
     "(assignedPlans/any(p:p/service eq 'exchange' and p/capabilityStatus eq 'Enabled') or "
     "assignedPlans/any(p:p/service eq 'exchange' and p/capabilityStatus eq 'Warning'))"
 )
+"""Users with an unknown type (accounts from before 2014) and plans in their grace period count."""
+
 _ORIGIN = "an https origin such as https://host, without path, query or credentials"
 _GUID = "a GUID such as 00000000-0000-0000-0000-000000000000"
 _SWITCH = "true, false, 1 or 0"
@@ -161,7 +170,7 @@ class Settings:
     user_filter: str = declare(
         "USER_FILTER",
         parsers.single_line,
-        default=_FILTER,
+        default=DEFAULT_FILTER,
         accepted="an OData $filter on one line",
         meaning="who is in scope",
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared.api import api
+from shared.api import answer
 from tests.support.served_world import Served
 from tests.support.world import jpeg
 
@@ -181,7 +181,7 @@ def test_any_query_is_refused_or_does_exactly_what_it_says(served: Make) -> None
     def check(query: str) -> None:
         tenant.directory.set_photo(user, jpeg(side=64))
         tenant.tape.clear()
-        reply = api.answer("POST", user, f"https://localhost/api/sync/{user}?{query}")
+        reply = answer("POST", user, f"https://localhost/api/sync/{user}?{query}")
         assert reply.status in {200, 400}
         if reply.status == 400:
             assert tenant.tape.entries() == []

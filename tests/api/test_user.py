@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared.api import api
+from shared.api import answer
 from tests.support.served_world import Served
 
 Make = Callable[..., Served]
@@ -126,7 +126,7 @@ def _check(here: Served, method: str, name: str) -> None:
     """Whatever the name: 400 and silence, or one question about exactly this user."""
     tape = here.world.tenant.tape
     tape.clear()
-    reply = api.answer(method, name, URL)
+    reply = answer(method, name, URL)
     asked = [entry for entry in tape.entries() if entry.service != "identity"]
     assert reply.status in {400, 404}
     if reply.status == 400:

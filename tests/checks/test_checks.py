@@ -22,6 +22,7 @@ NAMES = [
     "My Site photo folder",
     "admin site",
     "scope size",
+    "one photo",
     "function schedule",
 ]
 SERVICES = NAMES[2:-1]
@@ -157,12 +158,13 @@ def test_no_identity(served: Make) -> None:
 
 
 def test_an_identity_endpoint_that_fails(served: Make) -> None:
+    """Each token is asked for three times, and nothing else is asked."""
     here = served(users=1)
     fault = here.world.tenant.faults.add(
         Fault("status", status=500, service="identity", times=None)
     )
     assert wrong(here) == SERVICES
-    assert fault.fired == 3
+    assert fault.fired == 6
     here.world.tenant.faults.clear()
     assert wrong(here) == []
 
@@ -172,7 +174,7 @@ def test_no_photo_library(served: Make, missing: Any) -> None:
     """Whichever way SharePoint answers questions about a library that is not there."""
     here = served(users=1, quirks=Quirks(library_exists=False, missing_folder=missing))
     assert wrong(here) == ["My Site photo folder"]
-    assert "open his own profile photo" in checks(here)["My Site photo folder"]["remedy"]
+    assert "open their own profile photo" in checks(here)["My Site photo folder"]["remedy"]
 
 
 def test_no_photo_folder_yet(served: Make) -> None:
@@ -270,12 +272,14 @@ def test_good_results_are_kept_for_five_minutes(served: Make) -> None:
     assert wrong(here) == []
 
 
-def test_the_scope_is_counted_by_one_request(served: Make) -> None:
-    """Nobody is listed for it, however many there are."""
+def test_the_scope_is_counted_without_listing_it(served: Make) -> None:
+    """One page of 20 users, which the other checks use too, and two counts."""
     here = served(users=30)
-    assert checks(here)["scope size"]["detail"] == "30 users match USER_FILTER"
-    (listing,) = here.world.tenant.tape.entries(operation="users.list")
-    assert "top=1&" in listing.target
+    detail = checks(here)["scope size"]["detail"]
+    assert detail.startswith("30 users match USER_FILTER; ")
+    listings = here.world.tenant.tape.entries(operation="users.list")
+    assert ["top=20&" in entry.target for entry in listings] == [True, False, False]
+    assert all("top=1&" in entry.target for entry in listings[1:])
 
 
 def test_the_scope_of_a_group_is_counted(served: Make) -> None:
@@ -298,7 +302,8 @@ def test_a_scope_without_anybody_is_named(served: Make, settings: dict[str, str]
     """Nobody matches, a filter that Graph refuses, a group that is not there."""
     here = served(users=3)
     here.settings(**settings)
-    assert wrong(here) == ["scope size"]
+    listed = "SYNC_GROUP_ID" in settings
+    assert wrong(here) == ["scope size", "one photo"][: 1 if listed else 2]
     (setting,) = settings
     assert setting in checks(here)["scope size"]["detail"]
 
