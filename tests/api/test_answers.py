@@ -12,7 +12,7 @@ import pytest
 from local.tenant import Fault
 from local.tenant.directory import Person
 from shared import __version__
-from shared.config.settings import SETTINGS
+from shared.config import SETTINGS
 from tests.support.blob_faults import put
 from tests.support.served_world import Reply, Served
 
@@ -106,6 +106,9 @@ def test_unknown_users_are_not_found(served: Make, user: str) -> None:
     here = served(users=1)
     assert_problem(here.post(user), 404, "unknown-user")
     assert user in here.post(user).json["detail"]
+    assert here.post(user).json["title"] == "User not found"
+    assert "user principal name" in here.post(user).json["detail"]
+    assert "e-mail" in here.post(user).json["detail"]
     assert here.world.tenant.tape.writes() == []
 
 
@@ -181,7 +184,13 @@ def test_a_run_for_everybody_is_not_started_by_http(served: Make) -> None:
     for query in ("", "force=true", "anything="):
         reply = here.post("", query)
         assert_problem(reply, 405, "method-not-allowed")
-        assert "POST /admin/functions/SyncTimer" in reply.json["detail"]
+        for part in (
+            "POST /admin/functions/SyncTimer",
+            "Content-Type: application/json",
+            '{"input":""}',
+            "POST /api/sync/{user}",
+        ):
+            assert part in reply.json["detail"]
         assert reply.headers["allow"] == "GET"
     assert here.send("POST", "/api/sync/").status == 405
     assert here.world.tenant.tape.entries() == []

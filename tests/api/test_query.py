@@ -29,6 +29,7 @@ def test_dry_run_says_what_would_be_done_and_writes_nothing(served: Make, value:
 
     assert planned.status == 200
     assert (planned.json["outcome"], planned.json["dryRun"]) == ("updated", True)
+    assert planned.json["detail"] == "would be updated"
     assert here.world.tenant.tape.writes() == []
     assert here.world.blobs("state/") == {}
     assert here.get(user).status == 404
@@ -92,7 +93,9 @@ def test_a_missing_photo_is_removed_only_by_force(served: Make) -> None:
 
     for _ in range(3):
         assert here.post(user).json["outcome"] == "removal_pending"
-    assert here.post(user, "force=true&dry_run=true").json["outcome"] == "removed"
+    planned = here.post(user, "force=true&dry_run=true").json
+    assert planned["outcome"] == "removed"
+    assert planned["detail"].startswith("would be removed")
     assert here.world.tenant.sharepoint.shown_picture(user)
 
     assert here.post(user, "force=true").json["outcome"] == "removed"
