@@ -12,7 +12,7 @@ from shared.api.bodies import OPTIONS, option_in
 from shared.api.problems import Problem
 from shared.api.queries import switches, user_name
 from shared.app import App, open_app
-from shared.checkpoint.records import Photo, iso
+from shared.checkpoint import Photo, iso
 from shared.errors import ConfigurationError
 from shared.model import Outcome
 from shared.sync import on_demand
@@ -172,7 +172,7 @@ def _overview() -> dict[str, Any]:
 def _photo(photo: Photo | None) -> dict[str, str] | None:
     if photo is None or not photo.sha256:
         return None
-    return {"etag": photo.etag, "sha256": photo.sha256, "pictureUrl": photo.place.picture_url}
+    return {"etag": photo.etag, "sha256": photo.sha256, "pictureUrl": photo.location.picture_url}
 
 
 def _json(body: Mapping[str, Any]) -> HttpAnswer:

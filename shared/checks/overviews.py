@@ -6,11 +6,12 @@ from functools import partial
 from typing import NamedTuple
 
 from shared.app import App
-from shared.checkpoint.runs import Run
+from shared.checkpoint import Run
 from shared.checks import schedule, services, storage, tokens
 from shared.checks.check import CHECK_SECONDS, Check, bad, good, late
 from shared.checks.parallel import result_of, started, wait_for
 from shared.errors import ConfigurationError
+from shared.log import InvocationLog
 
 FRESH_SECONDS = 300.0
 """How long good results are given again without asking anybody."""
@@ -59,15 +60,22 @@ class Overviews:
         return flight.result()
 
     def _look(self, app: App) -> Overview:
+        log = InvocationLog()
+        try:
+            return self._checked(app, log)
+        finally:
+            log.write()
+
+    def _checked(self, app: App, log: InvocationLog) -> Overview:
         kept = self._fresh(app)
-        stored = started("storage", partial(storage.check, app))
+        stored = started("storage", partial(storage.check, app, log))
         kinds = () if kept else (tokens.graph, tokens.sharepoint)
         given = [started(kind.__name__, partial(kind, app)) for kind in kinds]
         wait_for((stored, *given), CHECK_SECONDS)
         found = result_of(stored) or storage.Found(None, late(storage.NAME, "blob storage"))
         if kept is None:
             graph, sharepoint = tokens.judged(app.settings, *map(result_of, given))
-            kept = services.checks(app, graph, sharepoint)
+            kept = services.checks(app, graph, sharepoint, log)
             self._keep(app, kept)
         timer = schedule.check(app.settings, app.clock.time(), found.run, known=found.check.ok)
         return found.run, [_settings(app), found.check, *kept, timer]

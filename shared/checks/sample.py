@@ -3,12 +3,10 @@
 import threading
 
 from shared.config import DEFAULT_FILTER, FILTER_OF_VERSION_1, Settings
-from shared.errors import AccessDenied, ConfigurationError, PhotoSyncError
-from shared.graph.client import Graph, Page
-from shared.graph.photo_versions import Unknown, Version
+from shared.errors import AccessDenied, ConfigurationError, FilterRefused, PhotoSyncError
+from shared.graph import Graph, Page, Unknown, Version
 from shared.model import User
-from shared.sharepoint.client import SharePoint
-from shared.sharepoint.profiles import Profile
+from shared.sharepoint import Profile, SharePoint
 
 SAMPLE_SIZE = 20
 """What one batch holds."""
@@ -55,20 +53,20 @@ class Sample:
         found = f"{matching:,} users match USER_FILTER{self._note}"
         members = matching
         if group := self._settings.sync_group_id:
-            members = _size(next(self._graph.members(group, page_size=1)))
+            members = _size(next(self._graph.member_pages(group, page_size=1)))
             found += f"; SYNC_GROUP_ID has {members:,}; in scope is who is among both"
         if not matching or not members:
             raise ConfigurationError([f"nobody is in scope: {found}"])
         return found + self._left_out()
 
     def hosts(self, site: SharePoint) -> tuple[str, ...]:
-        """My Site hosts of the first users; none when their profiles cannot be read."""
+        """My Site hosts of the first users that belong to the tenant; none when unknown."""
         try:
             profiles = site.profiles(self.users())
         except PhotoSyncError:
             return ()
-        found = {p.host for p in profiles.values() if isinstance(p, Profile) and p.host}
-        return tuple(sorted(found))
+        found = {found.host for found in profiles.values() if isinstance(found, Profile)}
+        return tuple(sorted(host for host in found if site.hosts.is_mysite(host)))
 
     def photo(self, users: list[User]) -> str:
         """Read one photo; a sentence about it.
@@ -77,7 +75,7 @@ class Sample:
             AccessDenied: Graph refuses the photos of all these users, or the bytes of one.
             PhotoSyncError: Graph failed.
         """
-        seen = self._graph.versions([user.id for user in users])
+        seen = self._graph.photo_versions([user.id for user in users])
         for user_id, version in seen.items():
             if isinstance(version, Version):
                 data = self._graph.photo(user_id)
@@ -104,11 +102,11 @@ class Sample:
     def _list(self) -> Page:
         wanted = self._settings.user_filter
         try:
-            return next(self._graph.users(wanted, page_size=SAMPLE_SIZE))
-        except ConfigurationError:
+            return next(self._graph.user_pages(wanted, page_size=SAMPLE_SIZE))
+        except FilterRefused:
             if wanted != DEFAULT_FILTER:
                 raise
-            page = next(self._graph.users(FILTER_OF_VERSION_1, page_size=SAMPLE_SIZE))
+            page = next(self._graph.user_pages(FILTER_OF_VERSION_1, page_size=SAMPLE_SIZE))
             self._note = " in the form of version 1.0.0, because Graph refuses the default form"
             return page
 
@@ -116,9 +114,9 @@ class Sample:
         """Enabled users with a mailbox plan whom the filter leaves out; "" when unknown."""
         wanted = FILTER_OF_VERSION_1 if self._note else self._settings.user_filter
         try:
-            everybody = _size(next(self._graph.users(_MAILBOX, page_size=1)))
+            everybody = _size(next(self._graph.user_pages(_MAILBOX, page_size=1)))
             both = f"{_MAILBOX} and ({wanted})"
-            among = _size(next(self._graph.users(both, page_size=1)))
+            among = _size(next(self._graph.user_pages(both, page_size=1)))
         except PhotoSyncError:
             return ""
         left = max(0, everybody - among)

@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime
 
-from shared.checkpoint.records import iso, seconds_of
-from shared.checkpoint.runs import Run
+from shared.checkpoint import Run, iso, seconds_of
 from shared.checks.check import Check, bad, good
 from shared.config import DEFAULT_SCHEDULE, Schedule, Settings
 

@@ -9,6 +9,7 @@ from shared.checks.check import CHECK_SECONDS, Check, bad, good, late, not_check
 from shared.checks.parallel import result_of, started, wait_for
 from shared.checks.sample import Sample
 from shared.checks.tokens import GRAPH_CHECK, SHAREPOINT_CHECK, Token, wrong_origin
+from shared.config import Settings
 from shared.errors import (
     AccessDenied,
     DeadlineExceeded,
@@ -20,9 +21,10 @@ from shared.errors import (
     TokenUnavailable,
     Unavailable,
 )
-from shared.http.service import Budget
+from shared.http import Budget
+from shared.log import InvocationLog
 from shared.model import User
-from shared.sharepoint.client import SharePoint
+from shared.sharepoint import SharePoint
 
 FOLDER_CHECK = "My Site photo folder"
 ADMIN_CHECK = "admin site"
@@ -40,10 +42,11 @@ _LIBRARY_REMEDY = (
 )
 
 
-def checks(app: App, graph: Token, sharepoint: Token) -> list[Check]:
+def checks(app: App, graph: Token, sharepoint: Token, log: InvocationLog) -> list[Check]:
     """All checks of the two services, in the order in which they are shown."""
     budget = Budget(app.clock.monotonic() + CHECK_SECONDS)
-    asked = _Asked(app, budget, graph, sharepoint)
+    site = app.sharepoint(budget, log=log, read_only=True)
+    asked = _Asked(app.settings, graph, sharepoint, site, Sample(app.settings, app.graph(budget)))
     found = [graph.check(), sharepoint.check()]
     jobs: dict[str, Callable[[], Check]] = {}
     if sharepoint.problem is None:
@@ -73,18 +76,26 @@ class _Asked:
     """The questions to both services; each is asked in a thread of its own.
 
     Args:
-        app: the program.
-        budget: of this look.
+        settings: of the program.
         graph: token for Graph.
         sharepoint: token for SharePoint.
+        site: SharePoint, for reading.
+        sample: the first users, for several questions.
     """
 
-    def __init__(self, app: App, budget: Budget, graph: Token, sharepoint: Token) -> None:
-        self._settings = app.settings
+    def __init__(
+        self,
+        settings: Settings,
+        graph: Token,
+        sharepoint: Token,
+        site: SharePoint,
+        sample: Sample,
+    ) -> None:
+        self._settings = settings
         self._graph = graph
         self._sharepoint = sharepoint
-        self._site = app.sharepoint(budget, read_only=True)
-        self._sample = Sample(app.settings, app.graph(budget))
+        self._site = site
+        self._sample = sample
 
     def admin_site(self) -> Check:
         """Does the admin site answer profile calls?"""
@@ -125,6 +136,8 @@ class _Asked:
         try:
             users = self._sample.users()
         except PhotoSyncError:
+            users = []
+        if not users:
             return not_checked(PHOTO_CHECK, "the access to photos", SCOPE_CHECK)
         try:
             return good(PHOTO_CHECK, self._sample.photo(users))

@@ -11,10 +11,11 @@ from azure.core.exceptions import (
 )
 
 from shared.app import App
-from shared.checkpoint.runs import Run
+from shared.checkpoint import Run
 from shared.checks.check import CHECK_SECONDS, Check, bad, good
 from shared.config import Settings
 from shared.errors import PhotoSyncError, TokenUnavailable
+from shared.log import InvocationLog
 
 NAME = "storage"
 _MANUAL = "see docs/operate.md, storage"
@@ -43,9 +44,9 @@ class Found(NamedTuple):
     check: Check
 
 
-def check(app: App) -> Found:
+def check(app: App, log: InvocationLog) -> Found:
     """Read the run and try to write, without writing anything."""
-    checkpoint = app.checkpoint(deadline=app.clock.monotonic() + CHECK_SECONDS)
+    checkpoint = app.checkpoint(log=log, deadline=app.clock.monotonic() + CHECK_SECONDS)
     try:
         checkpoint.prepare()
         run = checkpoint.run()

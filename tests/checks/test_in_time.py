@@ -13,6 +13,7 @@ from shared.checks.check import CHECK_SECONDS, Check
 from shared.checks.overviews import Overviews
 from shared.checks.parallel import MARGIN_SECONDS, result_of, started, wait_for
 from shared.errors import StateError
+from shared.log import InvocationLog
 from tests.support.served_world import Served
 from tests.support.world import World
 
@@ -137,13 +138,13 @@ def test_many_callers_share_one_look(
     Counting.asked = all_ask
     real = storage.check
 
-    def slow(asked: Any) -> storage.Found:
+    def slow(asked: Any, log: InvocationLog) -> storage.Found:
         looks.append(asked)
         for _ in range(callers - 1):
             assert all_ask.acquire(timeout=60)
         if fails:
             raise ZeroDivisionError
-        return real(asked)
+        return real(asked, log)
 
     monkeypatch.setattr(storage, "check", slow)
     # This one look waits for the callers, not for the clock.

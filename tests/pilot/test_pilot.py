@@ -11,7 +11,8 @@ from local.tenant.directory import Person
 from local.tenant.quirks import Quirks
 from shared import __version__, pilot
 from shared.errors import Evidence
-from shared.http.response import Response
+from shared.http import Response
+from shared.model import Outcome
 from shared.pilot.context import Context, root_of
 from shared.pilot.probes import ANSWERS
 from tests.support.served_world import Served
@@ -193,7 +194,7 @@ def test_the_next_night_finds_nothing_to_do(synced: Callable[..., World]) -> Non
     world = synced()
     probes(world)
     run = world.fire()
-    assert run.counts["unchanged"] == 1
+    assert run.counts[Outcome.UNCHANGED] == 1
 
 
 @pytest.mark.parametrize("why", ["never had one", "placeholder", "no profile", "dry run"])

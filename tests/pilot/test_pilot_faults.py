@@ -9,6 +9,7 @@ from local.tenant import Fault
 from local.tenant.directory import Person
 from local.tenant.quirks import Quirks
 from shared import pilot
+from shared.model import Outcome
 from shared.pilot import report
 from shared.pilot.context import Context
 from shared.pilot.probes import ANSWERS, LOOK, NOT_TRIED, Answer
@@ -78,7 +79,7 @@ def test_every_error_is_an_answer(world: MakeWorld, operation: str, times: int |
             assert probe["detail"], (name, probe)
             assert "internal error" not in probe["detail"], (name, probe)
         assert holds(here) == before, name
-    assert here.fire().counts["unchanged"] == 1
+    assert here.fire().counts[Outcome.UNCHANGED] == 1
 
 
 def test_a_graph_that_fails_leaves_the_other_probes_alone(world: MakeWorld) -> None:
