@@ -164,7 +164,7 @@ def _overview() -> dict[str, Any]:
     run, found = checks.overview(app)
     return {
         "version": __version__,
-        "run": run.to_json() if run else None,
+        "run": run.report() if run else None,
         "checks": [check.to_json() for check in found],
     }
 
