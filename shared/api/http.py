@@ -110,9 +110,6 @@ def _planned(result: Result) -> str:
 
 
 def _pilot(name: str, options: Mapping[str, bool]) -> HttpAnswer:
-    if options.get("force"):
-        why = "query parameter force does not go with pilot, which forces nothing"
-        raise Problem(HTTPStatus.BAD_REQUEST, "bad-query", why)
     app = open_app()
     if not app.settings.pilot:
         raise Problem(
@@ -121,6 +118,9 @@ def _pilot(name: str, options: Mapping[str, bool]) -> HttpAnswer:
             "the pilot writes a user's own values back to SharePoint and is off. To allow it, set "
             "the application setting PILOT to true, and remove the setting when you are done",
         )
+    if options.get("force"):
+        why = "query parameter force does not go with pilot, which forces nothing"
+        raise Problem(HTTPStatus.BAD_REQUEST, "bad-query", why)
     # Imported here, because a call for one user does without it.
     from shared import pilot  # noqa: PLC0415
 
