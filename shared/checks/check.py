@@ -3,6 +3,19 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+NAMES = (
+    "settings",
+    "storage",
+    "Graph token and roles",
+    "SharePoint token and roles",
+    "My Site photo folder",
+    "admin site",
+    "scope size",
+    "one photo",
+    "function schedule",
+)
+"""Every check, in the order in which they are shown; dashboards and runbooks quote the names."""
+
 CHECK_SECONDS = 4.5
 """How long one check waits for an answer: callers are promised each check within 5 seconds."""
 

@@ -178,6 +178,32 @@ def test_throttled_past_patience_is_503_with_the_wait(
     assert (again == 0) == everybody
 
 
+@pytest.mark.parametrize(
+    ("fields", "status", "kind"),
+    [
+        ({"status": 500}, 502, "service-failed"),
+        ({"status": 429, "retry_after": 600}, 503, "throttled"),
+    ],
+)
+def test_reading_by_name_while_graph_fails(
+    served: Make, fields: dict[str, Any], status: int, kind: str
+) -> None:
+    """Graph has to say who that is, so its trouble is the answer."""
+    here = served(users=1)
+    here.world.tenant.faults.add(Fault("status", operation="users.get", times=None, **fields))
+    reply = here.get(here.world.tenant.directory.people[here.world.ids()[0]].upn)
+    assert (reply.status, reply.json["type"]) == (status, f"urn:photo-sync:problem:{kind}")
+
+
+def test_reading_while_storage_refuses(served: Make, azurite_faults: BlobFaults) -> None:
+    """The checkpoint is all there is to ask."""
+    here = served(users=1)
+    code = "AuthorizationPermissionMismatch"
+    azurite_faults.add("status", times=10**6, status=403, code=code)
+    reply = here.get(here.world.ids()[0])
+    assert (reply.status, reply.json["type"]) == (502, "urn:photo-sync:problem:storage-failed")
+
+
 def test_an_unfinished_user_is_named_in_the_problem(served: Make) -> None:
     """The members of a success come with a failure too."""
     here = served(users=1)

@@ -9,23 +9,13 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from local.support.azurite import ACCOUNT, KEY, Azurite
 from local.tenant import Fault
 from local.tenant.quirks import Quirks
+from shared.checks import NAMES
 from tests.support.blob_faults import put
-from tests.support.served_world import ROOT, Served
+from tests.support.served_world import Served
 
 Make = Callable[..., Served]
 
-NAMES = [
-    "settings",
-    "storage",
-    "Graph token and roles",
-    "SharePoint token and roles",
-    "My Site photo folder",
-    "admin site",
-    "scope size",
-    "one photo",
-    "function schedule",
-]
-SERVICES = NAMES[2:-1]
+SERVICES = list(NAMES[2:-1])
 
 
 def checks(here: Served) -> dict[str, dict[str, Any]]:
@@ -47,16 +37,9 @@ def wrong(here: Served) -> list[str]:
 def test_all_is_well(served: Make) -> None:
     """All checks of the contract, in its order, then two more; nothing is written."""
     here = served(users=1)
-    assert list(checks(here)) == NAMES
+    assert list(checks(here)) == list(NAMES)
     assert wrong(here) == []
     assert here.world.tenant.tape.writes() == []
-
-
-def test_every_check_is_in_the_manual() -> None:
-    """Names are stable: dashboards and runbooks quote them."""
-    manual = (ROOT / "docs" / "operate.md").read_text("utf-8")
-    for name in NAMES:
-        assert f"\n| `{name}` | " in manual
 
 
 def test_wrong_settings_are_all_listed(served: Make) -> None:

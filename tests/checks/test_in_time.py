@@ -1,5 +1,6 @@
 """The overview answers in time, and one look serves everybody who waits for it."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -14,6 +15,7 @@ from shared.checks.overviews import Overviews
 from shared.checks.parallel import MARGIN_SECONDS, result_of, started, wait_for
 from shared.errors import StateError
 from shared.log import InvocationLog
+from tests.support.blob_faults import put
 from tests.support.served_world import Served
 from tests.support.world import World
 
@@ -185,3 +187,18 @@ def test_storage_that_hangs_in_the_library(
     monkeypatch.setattr("shared.checkpoint.store.Checkpoint.run", broken)
     _, checks = overview(here.app())
     assert "too long" in by_name(checks)["storage"].detail
+
+
+def test_only_the_thread_of_the_invocation_logs(
+    world: MakeWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The host drops what other threads log; what they have to say is logged all the same."""
+    here = world(users=1, settings={"SYNC_SCHEDULE": "0 0 1 * * *"})
+    app = here.app()
+    app.checkpoint().prepare()
+    put(app.container, "run.json", b'{"schema":1,"broken')
+    with caplog.at_level(logging.DEBUG, logger="photo_sync"):
+        overview(app)
+    assert any("run.json" in record.getMessage() for record in caplog.records)
+    here_now = threading.get_ident()
+    assert {record.thread for record in caplog.records if record.name == "photo_sync"} == {here_now}

@@ -27,7 +27,9 @@ def desk(
     """Makes a desk before an app of one user, which asks as the user-assigned identity."""
 
     def make(**arguments: Any) -> Desk:
-        return Desk(served(users=1, settings={"PILOT": "true"}, **arguments), tmp_path, monkeypatch, capsys)
+        return Desk(
+            served(users=1, settings={"PILOT": "true"}, **arguments), tmp_path, monkeypatch, capsys
+        )
 
     return make
 
