@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from local.tools.azure import App, Az, AzError, Finding, examine
-from shared.config.parsers import origin
+from shared.config import origin
 
 _TIMEOUT_SECONDS = 230
 """The platform ends every request after so long."""

@@ -67,8 +67,12 @@ class Token:
         Args:
             photos: the role for photos as well.
         """
-        principal = self._claims.get("oid") or "<object id of the identity>"
-        words = ["infra/permissions/grant.sh", "--principal-id", str(principal)]
+        words = ["infra/permissions/grant.sh"]
+        if client := self._settings.target_client_id:
+            words += ["--client-id", client]
+        else:
+            principal = self._claims.get("oid") or "<object id of the identity>"
+            words += ["--principal-id", str(principal)]
         if self._settings.sync_group_id:
             words.append("--with-group")
         if photos:

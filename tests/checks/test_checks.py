@@ -123,6 +123,20 @@ def test_the_narrower_role_without_its_grant_names_the_narrow_command(served: Ma
     assert found["My Site photo folder"]["remedy"].endswith("--narrow --my-site 127.0.0.1")
 
 
+def test_in_another_tenant_the_application_is_granted(served: Make) -> None:
+    """That tenant does not know the managed identity's object id."""
+    here = served(users=1)
+    tenant = here.world.tenant
+    here.settings(
+        MANAGED_IDENTITY_CLIENT_ID=tenant.user_identity.client_id,
+        TARGET_TENANT_ID=tenant.tokens.tenant_id,
+        TARGET_CLIENT_ID=tenant.app_client_id,
+    )
+    tenant.roles["graph"].clear()
+    remedy = checks(here)["Graph token and roles"]["remedy"]
+    assert remedy == f"infra/permissions/grant.sh --client-id {tenant.app_client_id}"
+
+
 def test_another_cloud_is_part_of_the_command(served: Make) -> None:
     here = served(users=1)
     here.settings(CLOUD="usgov")

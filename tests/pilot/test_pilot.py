@@ -1,4 +1,4 @@
-"""The pilot answers ten questions about the tenant with one user, and changes nothing for him."""
+"""The pilot answers ten questions about the tenant with one user, and changes nothing for them."""
 
 import json
 from collections.abc import Callable
@@ -218,7 +218,7 @@ def test_nothing_is_written_where_there_is_no_picture(
 
 
 def test_a_picture_elsewhere_is_not_uploaded(synced: Callable[..., World]) -> None:
-    """His PictureURL is his own business; no file is made of it."""
+    """Another program's PictureURL stays as it is; no file is made of it."""
     world = synced()
     url = "https://intranet.example.com/me.jpg"
     world.tenant.sharepoint.profiles.put(first(world), {"PictureURL": url})
@@ -419,7 +419,7 @@ def test_p9_takes_missing_rights_for_a_token_that_was_taken(synced: Callable[...
 
 @pytest.mark.parametrize("before", [True, False], ids=["not synced yet", "synced"])
 def test_p10_for_a_guest(synced: Callable[..., World], before: bool) -> None:
-    """The `#` of his name is understood; his files are named by his object id."""
+    """The `#` of the name is understood; the files are named by the object id."""
     world = synced()
     world.tenant.directory.rename(first(world).id, "jane_fabrikam.com#EXT#@contoso.com")
     if before:

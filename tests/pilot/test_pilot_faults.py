@@ -44,14 +44,14 @@ def person(world: World) -> Person:
 
 
 def holds(world: World) -> tuple[object, ...]:
-    """What SharePoint holds of him, but the timestamp."""
+    """What SharePoint holds of the user, but the timestamp."""
     profile = world.tenant.sharepoint.profile(person(world).id)
     del profile["SPS-PictureTimestamp"]
     return profile, world.tenant.sharepoint.files()
 
 
 def probes(world: World) -> dict[str, dict[str, str]]:
-    """The pilot's probes of him, by id."""
+    """The pilot's probes of the user, by id."""
     found = pilot.run(world.app(), person(world).id)
     return {probe["id"]: probe for probe in found["probes"]}
 
@@ -83,7 +83,7 @@ def test_every_error_is_an_answer(world: MakeWorld, operation: str, times: int |
 
 
 def test_a_graph_that_fails_leaves_the_other_probes_alone(world: MakeWorld) -> None:
-    """Whether he has an Exchange plan is then not said."""
+    """Whether the user has an Exchange plan is then not said."""
     here = world(users=1)
     here.call(person(here).id)
     here.tenant.tape.clear()
