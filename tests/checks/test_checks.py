@@ -9,7 +9,10 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from local.support.azurite import ACCOUNT, KEY, Azurite
 from local.tenant import Fault
 from local.tenant.quirks import Quirks
+from shared import roles
 from shared.checks import NAMES
+from shared.checks.tokens import GRAPH_CHECK, Token
+from shared.config import load
 from tests.support.blob_faults import put
 from tests.support.served_world import Served
 
@@ -123,18 +126,18 @@ def test_the_narrower_role_without_its_grant_names_the_narrow_command(served: Ma
     assert found["My Site photo folder"]["remedy"].endswith("--narrow --my-site 127.0.0.1")
 
 
-def test_in_another_tenant_the_application_is_granted(served: Make) -> None:
+def test_in_another_tenant_the_application_is_granted() -> None:
     """That tenant does not know the managed identity's object id."""
-    here = served(users=1)
-    tenant = here.world.tenant
-    here.settings(
-        MANAGED_IDENTITY_CLIENT_ID=tenant.user_identity.client_id,
-        TARGET_TENANT_ID=tenant.tokens.tenant_id,
-        TARGET_CLIENT_ID=tenant.app_client_id,
-    )
-    tenant.roles["graph"].clear()
-    remedy = checks(here)["Graph token and roles"]["remedy"]
-    assert remedy == f"infra/permissions/grant.sh --client-id {tenant.app_client_id}"
+    ids = {
+        "MANAGED_IDENTITY_CLIENT_ID": "11111111-1111-4111-8111-111111111111",
+        "TARGET_TENANT_ID": "22222222-2222-4222-8222-222222222222",
+        "TARGET_CLIENT_ID": "33333333-3333-4333-8333-333333333333",
+    }
+    storage = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
+    settings = load({"SHAREPOINT_TENANT": "contoso"} | storage | ids)
+    found = Token(settings, roles.GRAPH, GRAPH_CHECK, claims={"oid": "x", "roles": []}).check()
+    assert "User.Read.All" in found.detail
+    assert found.remedy == f"infra/permissions/grant.sh --client-id {ids['TARGET_CLIENT_ID']}"
 
 
 def test_another_cloud_is_part_of_the_command(served: Make) -> None:
