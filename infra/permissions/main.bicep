@@ -13,8 +13,10 @@ param withGroup bool = false
 @description('Narrower variant: Sites.Selected instead of Sites.FullControl.All. Needs a write grant on the My Site host besides; grant.sh --narrow makes it.')
 param narrow bool = false
 
-var graphRoles = withGroup ? [ 'User.Read.All', 'GroupMember.Read.All' ] : [ 'User.Read.All' ]
-var sharePointRoles = narrow ? [ 'User.ReadWrite.All', 'Sites.Selected' ] : [ 'User.ReadWrite.All', 'Sites.FullControl.All' ]
+var graphRoles = withGroup ? ['User.Read.All', 'GroupMember.Read.All'] : ['User.Read.All']
+var sharePointRoles = narrow
+  ? ['User.ReadWrite.All', 'Sites.Selected']
+  : ['User.ReadWrite.All', 'Sites.FullControl.All']
 
 resource graph 'Microsoft.Graph/servicePrincipals@v1.0' existing = {
   appId: '00000003-0000-0000-c000-000000000000'
@@ -24,14 +26,18 @@ resource sharePoint 'Microsoft.Graph/servicePrincipals@v1.0' existing = {
   appId: '00000003-0000-0ff1-ce00-000000000000'
 }
 
-resource graphGrants 'Microsoft.Graph/appRoleAssignedTo@v1.0' = [for role in graphRoles: {
-  principalId: principalId
-  resourceId: graph.id
-  appRoleId: filter(graph.appRoles, r => r.value == role && contains(r.allowedMemberTypes, 'Application'))[0].id
-}]
+resource graphGrants 'Microsoft.Graph/appRoleAssignedTo@v1.0' = [
+  for role in graphRoles: {
+    principalId: principalId
+    resourceId: graph.id
+    appRoleId: filter(graph.appRoles, r => r.value == role && contains(r.allowedMemberTypes, 'Application'))[0].id
+  }
+]
 
-resource sharePointGrants 'Microsoft.Graph/appRoleAssignedTo@v1.0' = [for role in sharePointRoles: {
-  principalId: principalId
-  resourceId: sharePoint.id
-  appRoleId: filter(sharePoint.appRoles, r => r.value == role && contains(r.allowedMemberTypes, 'Application'))[0].id
-}]
+resource sharePointGrants 'Microsoft.Graph/appRoleAssignedTo@v1.0' = [
+  for role in sharePointRoles: {
+    principalId: principalId
+    resourceId: sharePoint.id
+    appRoleId: filter(sharePoint.appRoles, r => r.value == role && contains(r.allowedMemberTypes, 'Application'))[0].id
+  }
+]

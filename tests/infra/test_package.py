@@ -11,7 +11,7 @@ import pytest
 
 from local import package
 from local.package import PackageError, app_files, build, read_rules
-from tests.infra.templates import ROOT
+from tests.infra.tools import ROOT
 
 IS_TARGET = (sys.platform, platform.machine(), sys.version_info[:2]) == (
     "linux",
