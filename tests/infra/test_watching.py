@@ -9,6 +9,7 @@ from shared.outcomes import Outcome
 from shared.report import SUMMARY_FIELDS, SUMMARY_PREFIX, summary
 from shared.runs import COMPLETED, INTERRUPTED, STOPPED, SYNC, Run
 from tests.infra.compiler import INFRA, Compiler, Resource
+from tests.infra.kusto import problems
 from tests.infra.tools import ROOT
 
 QUERIES = {path.stem: path.read_text("utf-8") for path in sorted((INFRA / "queries").glob("*.kql"))}
@@ -32,17 +33,49 @@ def rules(compiler: Compiler) -> dict[str, Resource]:
 
 
 ALL = {**QUERIES, **{f"workbook: {title}": query for title, query in charts().items()}}
+MISSPELT = {
+    "table": (r"^(traces|requests)$", r"\1s"),
+    "column": (r"\bwhere (message|timestamp|operation_Name)\b", r"where \1s"),
+    "field": (r"\bsummary\.(\w+)", r"summary.\1s"),
+    "nested field": (r"\bsummary\.(outcomes|requests)\.(\w+)", r"summary.\1.\2s"),
+    "operator": (r"^\| (\w+)", r"| \1s"),
+    "bracket": (r"\)$", ""),
+}
+
+
+def misspelt() -> dict[str, str]:
+    """Every query with one mistake of each kind that it has a place for."""
+    return {
+        f"{name}, {kind}": broken
+        for name, query in ALL.items()
+        for kind, (pattern, replacement) in MISSPELT.items()
+        if (broken := re.sub(pattern, replacement, query, count=1, flags=re.MULTILINE)) != query
+    }
+
+
+@pytest.fixture(scope="session")
+def found() -> dict[str, list[str]]:
+    """What the language service says about every query, and about every misspelt one."""
+    logged = json.loads(json.dumps(summary(RUN)))
+    assert set(logged) == SUMMARY_FIELDS
+    return problems({**ALL, **misspelt()}, logged)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_field_that_a_query_reads_is_logged(name: str) -> None:
-    """`summary.x` and `summary.x.y` exist in the line that every run logs."""
-    logged = json.loads(json.dumps(summary(RUN)))
-    for field, inner in re.findall(r"\bsummary\.(\w+)(?:\.(\w+))?", ALL[name]):
-        assert field in SUMMARY_FIELDS
-        assert field in logged
-        if inner:
-            assert inner in logged[field], f"summary.{field}.{inner}"
+def test_queries_read_what_exists(found: dict[str, list[str]], name: str) -> None:
+    """No query has a mistake: each table and column exists, each field is logged by every run."""
+    assert found[name] == []
+
+
+@pytest.mark.parametrize("name", misspelt())
+def test_a_mistake_in_a_query_is_found(found: dict[str, list[str]], name: str) -> None:
+    """A misspelt name would leave an alert silent for ever, so the check above must see it."""
+    assert found[name] != []
+
+
+def test_every_kind_of_mistake_was_tried() -> None:
+    """No pattern above has come to match nothing."""
+    assert {name.rpartition(", ")[2] for name in misspelt()} == set(MISSPELT)
 
 
 @pytest.mark.parametrize("name", ALL)

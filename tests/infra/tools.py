@@ -44,12 +44,21 @@ def run(
     *,
     cwd: Path = ROOT,
     env: Mapping[str, str] | None = None,
+    text: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end; does not raise for its exit status."""
+    """Run a program to its end; does not raise for its exit status.
+
+    Args:
+        command: program and arguments.
+        cwd: where it runs.
+        env: its variables; those of this process when None.
+        text: for its standard input.
+    """
     return subprocess.run(  # noqa: S603 - programs that `find` found, no shell
         [str(part) for part in command],
         cwd=cwd,
         env=None if env is None else dict(env),
+        input=text,
         capture_output=True,
         text=True,
         encoding="utf-8",
