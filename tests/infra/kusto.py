@@ -1,7 +1,7 @@
 """Queries as Microsoft's own language service for Kusto reads them.
 
-The tables are those of Application Insights as alerts and workbooks of a component see them (source:
-Microsoft Learn, "Workspace-based resource changes: legacy and new table schemas").
+The tables are those of Application Insights as alerts and workbooks of a component see them.
+Source: Microsoft Learn, "Workspace-based resource changes: legacy and new table schemas".
 """
 
 import json

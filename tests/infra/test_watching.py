@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from shared.outcomes import Outcome
-from shared.report import SUMMARY_FIELDS, SUMMARY_PREFIX, summary
-from shared.runs import COMPLETED, INTERRUPTED, STOPPED, SYNC, Run
+from shared.checkpoint.runs import COMPLETED, INTERRUPTED, STOPPED, SYNC, Run
+from shared.model import Outcome
+from shared.sync.report import SUMMARY_FIELDS, SUMMARY_PREFIX, summary
 from tests.infra.compiler import INFRA, Compiler, Resource
 from tests.infra.kusto import problems
 from tests.infra.tools import ROOT
