@@ -4,8 +4,8 @@
     python3 -m local.checks --url … --pilot adele@contoso.com --out pilot.txt
 
 The function key comes from the variable PHOTO_SYNC_KEY, or by the Azure CLI. With `--az` the Azure
-CLI (signed in) is asked besides for what the app cannot know. Exit status: 0 all is well, 1 something
-is not, 2 wrong usage. Python 3.12 or newer, standard library only.
+CLI (signed in) is asked besides for what the app cannot know. Exit status: 0 all is well, 1
+something is not, 2 wrong usage. Python 3.12 or newer, standard library only.
 """
 
 import argparse
