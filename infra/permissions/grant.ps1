@@ -16,6 +16,8 @@ identity (TARGET_CLIENT_ID).
 The tenant to sign in to; with -ClientId the one of Microsoft 365 (TARGET_TENANT_ID).
 .PARAMETER WithGroup
 Also grant the role that reads group members; for SYNC_GROUP_ID.
+.PARAMETER WithPhotos
+Also grant the role that reads photos; only where photos are refused although users can be listed.
 .PARAMETER Narrow
 Grant Sites.Selected with a write grant on the My Site host instead of Sites.FullControl.All.
 .PARAMETER MySite
@@ -33,6 +35,7 @@ param(
     [Parameter(Mandatory, ParameterSetName = 'Application')] [guid] $ClientId,
     [string] $TenantId = '',
     [switch] $WithGroup,
+    [switch] $WithPhotos,
     [switch] $Narrow,
     [ValidatePattern('^[A-Za-z0-9.-]*$')] [string] $MySite = '',
     [ValidateSet('Global', 'USGov', 'USGovDoD', 'China')] [string] $Environment = 'Global',
@@ -47,6 +50,7 @@ $tenantHint = 'are you signed in to the right tenant (Get-MgContext)?'
 
 $graphRoles = @('User.Read.All')
 if ($WithGroup) { $graphRoles += 'GroupMember.Read.All' }
+if ($WithPhotos) { $graphRoles += 'ProfilePhoto.Read.All' }
 $sharePointRoles = if ($Narrow) {
     @('User.ReadWrite.All', 'Sites.Selected')
 } else {

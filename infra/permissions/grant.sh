@@ -7,12 +7,14 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 usage: grant.sh --principal-id ID | --client-id ID
-                [--with-group] [--narrow --my-site HOST] [--graph URL] [--dry-run]
+                [--with-group] [--with-photos] [--narrow --my-site HOST] [--graph URL] [--dry-run]
 
   --principal-id ID   object id of the managed identity (deployment output IDENTITY_PRINCIPAL_ID)
   --client-id ID      instead, when Microsoft 365 is in another tenant: client id of the application
                       that trusts the identity (TARGET_CLIENT_ID); sign in to the other tenant first
   --with-group        also grant the role that reads group members; for SYNC_GROUP_ID
+  --with-photos       also grant the role that reads photos; only where photos are refused although
+                      users can be listed
   --narrow            grant Sites.Selected with a write grant on the My Site host
                       instead of Sites.FullControl.All
   --my-site HOST      with --narrow: the My Site host, such as contoso-my.sharepoint.com
@@ -31,7 +33,7 @@ GUID='^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
 ATTEMPTS=4
 BUSY='Too Many Requests|Service Unavailable|Gateway Timeout'
 
-principal='' application='' with_group=false narrow=false my_site='' dry_run=false
+principal='' application='' with_group=false with_photos=false narrow=false my_site='' dry_run=false
 graph=https://graph.microsoft.com
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -41,6 +43,7 @@ while [ $# -gt 0 ]; do
     --principal-id) principal=$2; shift ;;
     --client-id) application=$2; shift ;;
     --with-group) with_group=true ;;
+    --with-photos) with_photos=true ;;
     --narrow) narrow=true ;;
     --my-site) my_site=$2; shift ;;
     --graph) graph=${2%/}; shift ;;
@@ -63,6 +66,7 @@ command -v az >/dev/null || fail 'az is missing: install the Azure CLI'
 
 graph_roles=(User.Read.All)
 if $with_group; then graph_roles+=(GroupMember.Read.All); fi
+if $with_photos; then graph_roles+=(ProfilePhoto.Read.All); fi
 if $narrow; then
   sharepoint_roles=(User.ReadWrite.All Sites.Selected)
 else

@@ -10,10 +10,17 @@ param principalId string
 @description('Whether SYNC_GROUP_ID is used: adds the role that reads group members.')
 param withGroup bool = false
 
+@description('Adds the role that reads photos: only where photos are refused although users can be listed.')
+param withPhotos bool = false
+
 @description('Narrower variant: Sites.Selected instead of Sites.FullControl.All. Needs a write grant on the My Site host besides; grant.sh --narrow makes it.')
 param narrow bool = false
 
-var graphRoles = withGroup ? ['User.Read.All', 'GroupMember.Read.All'] : ['User.Read.All']
+var graphRoles = concat(
+  ['User.Read.All'],
+  withGroup ? ['GroupMember.Read.All'] : [],
+  withPhotos ? ['ProfilePhoto.Read.All'] : []
+)
 var sharePointRoles = narrow
   ? ['User.ReadWrite.All', 'Sites.Selected']
   : ['User.ReadWrite.All', 'Sites.FullControl.All']

@@ -36,6 +36,7 @@ ROLE_IDS = {
         "User.Read.All": "df021288-bdef-4463-88db-98f22de89214",
         "User.ReadWrite.All": "741f803b-c850-494e-b5df-cde7c675a1ca",
         "GroupMember.Read.All": "98830695-27a2-44f7-8c18-0c3ebc9698f6",
+        "ProfilePhoto.Read.All": "e24d31aa-e1ab-4c80-85fe-23018690335d",
         "Sites.FullControl.All": "a82116e5-55eb-4c41-a434-62fe8a61c773",
     },
     "sharepoint": {

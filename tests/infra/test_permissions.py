@@ -30,9 +30,11 @@ BASE = {("graph", "User.Read.All"), ("sharepoint", "User.ReadWrite.All")}
 FULL = BASE | {("sharepoint", "Sites.FullControl.All")}
 NARROW = BASE | {("sharepoint", "Sites.Selected")}
 GROUP = {("graph", "GroupMember.Read.All")}
+PHOTOS = {("graph", "ProfilePhoto.Read.All")}
 VARIANTS = [
     (set(), FULL),
     ({"with-group"}, FULL | GROUP),
+    ({"with-photos"}, FULL | PHOTOS),
     ({"narrow"}, NARROW),
     ({"with-group", "narrow"}, NARROW | GROUP),
 ]
@@ -269,7 +271,11 @@ def test_the_template_grants_the_same_roles(compiler: Compiler) -> None:
     variables, resources = template["variables"], template["resources"]
     lists = {name: re.findall(r"'([\w.]+)'", text) for name, text in variables.items()}
     assert lists == {
-        "graphRoles": ["withGroup", "User.Read.All", "GroupMember.Read.All", "User.Read.All"],
+        "graphRoles": [
+            "User.Read.All",
+            *("withGroup", "GroupMember.Read.All"),
+            *("withPhotos", "ProfilePhoto.Read.All"),
+        ],
         "sharePointRoles": [
             "narrow",
             *("User.ReadWrite.All", "Sites.Selected"),

@@ -18,7 +18,7 @@ from tests.infra.directory import (
     Directory,
     Served,
 )
-from tests.infra.test_permissions import FULL, GROUP, NARROW, TARGET
+from tests.infra.test_permissions import FULL, GROUP, NARROW, PHOTOS, TARGET
 from tests.infra.tools import ROOT, find, run
 
 SCRIPT = ROOT / "infra" / "permissions" / "grant.ps1"
@@ -72,6 +72,7 @@ AGAIN = Directory()
 CASES = {
     "full": Case(OWN),
     "group": Case({**OWN, "WithGroup": True}),
+    "photos": Case({**OWN, "WithPhotos": True}),
     "narrow": Case({**NARROW_OWN, "WithGroup": True}, AGAIN),
     "narrow again": Case({**NARROW_OWN, "WithGroup": True}, AGAIN),
     "occupied": Case(NARROW_OWN, occupied()),
@@ -130,7 +131,13 @@ def results(
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("full", FULL), ("group", FULL | GROUP), ("narrow", NARROW | GROUP), ("gov", FULL)],
+    [
+        ("full", FULL),
+        ("group", FULL | GROUP),
+        ("photos", FULL | PHOTOS),
+        ("narrow", NARROW | GROUP),
+        ("gov", FULL),
+    ],
 )
 def test_the_script_grants_exactly_the_roles(
     results: dict[str, Result], name: str, expected: set[tuple[str, str]]
