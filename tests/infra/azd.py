@@ -32,6 +32,10 @@ class Azd:
         self._compiler = compiler
         self.values = {"AZURE_ENV_NAME": name, "AZURE_LOCATION": "westeurope"}
 
+    def template(self, path: str) -> dict[str, Any]:
+        """A template of the project, compiled."""
+        return self._compiler.template(path)
+
     def set(self, **values: str) -> None:
         """`azd env set NAME value`, for each."""
         self.values |= values

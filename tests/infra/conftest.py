@@ -56,5 +56,5 @@ def shell(tmp_path: Path, az: Az) -> Iterator[Script]:
     programs.mkdir()
     (programs / "sleep").write_text(f'#!/bin/sh\necho "$1" >>"{naps}"\n', "utf-8")
     (programs / "sleep").chmod(0o755)
-    with serving_az(az, programs / "az"):
+    with serving_az(az.run, programs / "az"):
         yield Script({"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}, naps)

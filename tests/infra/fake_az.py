@@ -8,7 +8,7 @@ fails as the CLI does; `--query` is evaluated by the library that the CLI itself
 import json
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,14 +103,19 @@ def _shown(value: Any, options: dict[str, str]) -> str:
 
 
 @contextmanager
-def serving(az: Az, program: Path) -> Iterator[None]:
-    """Make `program` the CLI until the end of the block."""
+def serving(run: Callable[[list[str]], tuple[int, str]], program: Path) -> Iterator[None]:
+    """Make `program` a command that `run` answers, until the end of the block.
+
+    Args:
+        run: gets the arguments, gives exit status and what is printed.
+        program: file to be written.
+    """
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             count = int(self.rfile.readline())
             arguments = [self._argument() for _ in range(count)]
-            status, text = az.run(arguments)
+            status, text = run(arguments)
             self.wfile.write(f"{status}\n{text}".encode())
 
         def _argument(self) -> str:

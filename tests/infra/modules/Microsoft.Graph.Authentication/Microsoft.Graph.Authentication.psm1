@@ -13,7 +13,7 @@ function Connect-MgGraph {
         [switch] $NoWelcome
     )
     $script:context = [pscustomobject]@{ Scopes = $Scopes; Environment = $Environment; TenantId = $TenantId }
-    $null = Invoke-RestMethod -Method Post -Uri "$env:FAKE_GRAPH/connect" -ContentType 'application/json' `
+    $null = Microsoft.PowerShell.Utility\Invoke-RestMethod -Method Post -Uri "$env:FAKE_GRAPH/connect" -ContentType 'application/json' `
         -Body ($script:context | ConvertTo-Json)
     if (-not $NoWelcome) { 'Welcome to Microsoft Graph!' }
 }
@@ -50,7 +50,7 @@ function Invoke-MgGraphRequest {
     }
     # The module repeats a throttled request three times, then gives back the last answer.
     for ($attempt = 0; $attempt -le 3; $attempt++) {
-        $answer = Invoke-WebRequest @request
+        $answer = Microsoft.PowerShell.Utility\Invoke-WebRequest @request
         if ($answer.StatusCode -notin 429, 503, 504) { break }
     }
     if (-not $SkipHttpErrorCheck -and $answer.StatusCode -ge 400) {
