@@ -125,6 +125,15 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
             actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: auditRetentionDays } } }
           }
         }
+        {
+          name: 'old-portal-limits' // how often a person called within the last hour
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${checkpointContainer}/portal/limits/'] }
+            actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: 1 } } }
+          }
+        }
       ]
     }
   }

@@ -324,7 +324,9 @@ def test_the_life_cycle_deletes_what_is_old_and_never_what_is_needed(
             deleted |= set(filters["prefixMatch"])
         if "version" in actions:
             versions.append(filters.get("prefixMatch", "everywhere"))
-    assert deleted == {f"{container}/{folder}/" for folder in ("runs", "broken", "audit")}
+    assert deleted == {
+        f"{container}/{folder}/" for folder in ("runs", "broken", "audit", "portal/limits")
+    }
     assert versions == ["everywhere"]  # package, host and checkpoint
 
 
