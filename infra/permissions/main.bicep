@@ -48,3 +48,9 @@ resource sharePointGrants 'Microsoft.Graph/appRoleAssignedTo@v1.0' = [
     appRoleId: filter(sharePoint.appRoles, r => r.value == role && contains(r.allowedMemberTypes, 'Application'))[0].id
   }
 ]
+
+@description('The roles that the identity has now, with their resources.')
+output GRANTED string[] = concat(
+  map(graphRoles, role => 'Microsoft Graph ${role}'),
+  map(sharePointRoles, role => 'SharePoint ${role}')
+)

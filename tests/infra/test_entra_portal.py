@@ -1,5 +1,6 @@
 """The portal's app registration: the same by template and by script, without a secret."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,39 +273,56 @@ def test_wrong_usage_sends_nothing(
     assert directory.calls == []
 
 
+def parameter_set(compiler: Compiler, *lines: str) -> Path:
+    """A file with parameters of the template."""
+    path = compiler.root / "tests" / "infra" / "snapshots" / "entra-portal.bicepparam"
+    path.write_text("\n".join(["using '../../../infra/entra-portal/main.bicep'", *lines]), "utf-8")
+    return path
+
+
 def test_the_template_registers_the_same(compiler: Compiler) -> None:
-    """entra-portal/main.bicep makes the registration that the script makes."""
-    template = compiler.template("entra-portal/main.bicep")
-    resources = {
-        r["type"]: r["properties"] for r in template["resources"].values() if not r.get("existing")
-    }
-    application = resources["Microsoft.Graph/applications@v1.0"]
-    ours = {**REGISTRATION, "uniqueName": "[parameters('uniqueName')]"}
-    ours["displayName"] = "[parameters('displayName')]"
-    web = application["web"]
-    assert web["homePageUrl"] == "[format('{0}/api/portal', parameters('appUrls')[0])]"
-    (copy,) = web["copy"]
-    assert copy["name"] == "redirectUris"
-    assert copy["input"].startswith("[format('{0}/.auth/login/aad/callback', ")
-    web = {**REGISTRATION["web"], "homePageUrl": web["homePageUrl"], "copy": web["copy"]}
-    del web["redirectUris"]
-    role = {**REGISTRATION["appRoles"][0], "id": "[variables('helpDeskRole')]"}
-    assert application == {**ours, "web": web, "appRoles": [role]}
-    assert template["variables"] == {"helpDeskRole": ROLE}
-    parameters = template["parameters"]
-    assert parameters["uniqueName"]["defaultValue"] == NAME
-    assert parameters["displayName"]["defaultValue"] == "Photo Sync"
-    credential = resources["Microsoft.Graph/applications/federatedIdentityCredentials@v1.0"]
-    assert (
-        "'photo-sync-identity'" in credential["name"]
-        or "/photo-sync-identity" in credential["name"]
+    """entra-portal/main.bicep makes what the script makes, and nothing else."""
+    path = parameter_set(
+        compiler,
+        f"param appUrls = ['{URL}']",
+        f"param principalId = '{PRINCIPAL}'",
+        f"param helpDesk = ['{ANNA}']",
     )
-    assert credential["subject"] == "[parameters('principalId')]"
-    assert credential["audiences"] == CREDENTIAL["audiences"]
-    assert credential["description"] == CREDENTIAL["description"]
-    assert "tenant().tenantId" in credential["issuer"]
-    assert "/v2.0" in credential["issuer"]
-    consent = resources["Microsoft.Graph/oauth2PermissionGrants@v1.0"]
-    assert (consent["scope"], consent["consentType"]) == ("openid profile email", "AllPrincipals")
-    assert "passwordCredentials" not in str(template)
-    assert "requiredResourceAccess" not in str(template)
+    deployment = compiler.evaluate(path, resourceGroup="rg")
+    found = {r["type"].partition("@")[0]: r["properties"] for r in deployment.resources}
+    assert len(found) == len(deployment.resources)
+    assert found.pop("Microsoft.Graph/applications") == REGISTRATION
+    issuer = f"environment().authentication.loginEndpoint, '{TENANT}'"
+    assert found.pop("Microsoft.Graph/applications/federatedIdentityCredentials") == {
+        **CREDENTIAL,
+        "name": f"{NAME}/{CREDENTIAL['name']}",
+        "issuer": f"[format('{{0}}{{1}}/v2.0', {issuer})]",
+    }
+    assert found == {
+        "Microsoft.Graph/servicePrincipals": {"appId": "[reference('application').appId]"},
+        "Microsoft.Graph/oauth2PermissionGrants": {
+            "clientId": "[reference('principal').id]",
+            "consentType": "AllPrincipals",
+            "resourceId": "[reference('graph').id]",
+            "scope": "openid profile email",
+        },
+        "Microsoft.Graph/appRoleAssignedTo": {
+            "principalId": ANNA,
+            "resourceId": "[reference('principal').id]",
+            "appRoleId": ROLE,
+        },
+    }
+    assert deployment.outputs == {"PORTAL_CLIENT_ID": "[reference('application').appId]"}
+
+
+def test_the_template_needs_no_identity_and_takes_several_addresses(compiler: Compiler) -> None:
+    """As the script without --principal-id and with two --app-url."""
+    path = parameter_set(compiler, f"param appUrls = ['{URL}', '{DOMAIN}']")
+    deployment = compiler.evaluate(path, resourceGroup="rg")
+    kinds = [r["type"] for r in deployment.resources]
+    assert not any("federated" in kind or "appRoleAssignedTo" in kind for kind in kinds)
+    application = deployment.the("Microsoft.Graph/applications@v1.0")["properties"]
+    assert application["web"]["redirectUris"] == [
+        f"{URL}/.auth/login/aad/callback",
+        f"{DOMAIN}/.auth/login/aad/callback",
+    ]

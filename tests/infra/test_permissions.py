@@ -1,6 +1,5 @@
 """The template and both scripts grant the same app roles: those of the contract, no more."""
 
-import re
 from typing import Any
 
 import pytest
@@ -265,27 +264,35 @@ def test_wrong_usage_sends_nothing(
     assert directory.calls == []
 
 
-def test_the_template_grants_the_same_roles(compiler: Compiler) -> None:
-    """permissions/main.bicep has the four variants of the script, and looks roles up by name."""
-    template = compiler.template("permissions/main.bicep")
-    variables, resources = template["variables"], template["resources"]
-    lists = {name: re.findall(r"'([\w.]+)'", text) for name, text in variables.items()}
-    assert lists == {
-        "graphRoles": [
-            "User.Read.All",
-            *("withGroup", "GroupMember.Read.All"),
-            *("withPhotos", "ProfilePhoto.Read.All"),
-        ],
-        "sharePointRoles": [
-            "narrow",
-            *("User.ReadWrite.All", "Sites.Selected"),
-            *("User.ReadWrite.All", "Sites.FullControl.All"),
-        ],
-    }
-    known = {r["properties"]["appId"] for r in resources.values() if r.get("existing")}
-    assert known == {GRAPH_APP, SHAREPOINT_APP}
-    grants = [r for r in resources.values() if not r.get("existing")]
-    assert len(grants) == 2
-    for grant in grants:
-        assert grant["type"] == "Microsoft.Graph/appRoleAssignedTo@v1.0"
-        assert "'Application'" in grant["properties"]["appRoleId"]
+@pytest.mark.parametrize(("variant", "expected"), VARIANTS)
+def test_the_template_grants_the_same_roles(
+    compiler: Compiler, variant: set[str], expected: set[tuple[str, str]]
+) -> None:
+    """permissions/main.bicep has the variants of the script."""
+    path = compiler.root / "tests" / "infra" / "snapshots" / "permissions.bicepparam"
+    names = {"with-group": "withGroup", "with-photos": "withPhotos", "narrow": "narrow"}
+    path.write_text(
+        "using '../../../infra/permissions/main.bicep'\n"
+        f"param principalId = '{PRINCIPAL}'\n"
+        + "".join(f"param {names[name]} = true\n" for name in variant)
+    )
+    deployment = compiler.evaluate(path, resourceGroup="rg")
+    services = {"graph": "Microsoft Graph", "sharepoint": "SharePoint"}
+    wanted = {f"{services[service]} {role}" for service, role in expected}
+    assert set(deployment.outputs["GRANTED"]) == wanted
+    grants = deployment.all("Microsoft.Graph/appRoleAssignedTo@v1.0")
+    assert len(grants) == len(deployment.resources) == len(expected)
+    for service, name in (("graph", "graph"), ("sharepoint", "sharePoint")):
+        mine = [g for g in grants if g["properties"]["resourceId"] == f"[reference('{name}').id]"]
+        assert len(mine) == sum(1 for s, _ in expected if s == service)
+        for grant in mine:
+            assert grant["properties"]["principalId"] == PRINCIPAL
+            assert f"reference('{name}').appRoles" in grant["properties"]["appRoleId"]
+            assert "'Application'" in grant["properties"]["appRoleId"]
+
+
+def test_the_template_asks_the_right_resources(compiler: Compiler) -> None:
+    """Roles are looked up on Microsoft Graph and on SharePoint, by their application ids."""
+    resources = compiler.template("permissions/main.bicep")["resources"]
+    known = {n: r["properties"]["appId"] for n, r in resources.items() if r.get("existing")}
+    assert known == {"graph": GRAPH_APP, "sharePoint": SHAREPOINT_APP}
