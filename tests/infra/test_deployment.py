@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.config.settings import SETTINGS, load
+from shared.config import SETTINGS, load
 from tests.infra.compiler import INFRA, SUBSCRIPTION, TENANT, Compiler, Deployment, Resource, names
 from tests.infra.tools import ROOT
 
