@@ -27,7 +27,7 @@ from pathlib import Path
 app, tools = Path(sys.argv[1]), Path(sys.argv[2])
 sys.path[:0] = [str(app / ".python_packages/lib/site-packages")]
 sys.path.append(str(tools))
-from local.worker import Worker
+from local.host.worker import Worker
 with Worker(app) as worker:
     print(*sorted(function.name for function in worker.functions))
 import PIL.Image, azure.identity, azure.storage.blob, msal, requests, shared
