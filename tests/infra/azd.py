@@ -70,8 +70,13 @@ class Azd:
         self.values |= {name: evaluated(str(value)) for name, value in outputs.items()}
 
     def hook(self, name: str, system: str) -> tuple[str, str]:
-        """Shell and text of a hook of the project."""
+        """Shell and text of a hook of the project.
+
+        What a hook prints stays on the screen only when it is interactive; else azd shows it in a
+        pane of eight lines, which it clears when the hook ends.
+        """
         hook = PROJECT["hooks"][name][system]
+        assert hook["interactive"] is True
         return hook["shell"], hook["run"]
 
     def run_hook(self, name: str, program: str) -> list[str]:

@@ -11,7 +11,7 @@ from tests.infra.compiler import Compiler
 from tests.infra.directory import Directory, Served, serving
 from tests.infra.fake_az import Az
 from tests.infra.fake_az import serving as serving_az
-from tests.infra.tools import Script
+from tests.infra.tools import Script, missing
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def az(directory: Directory) -> Az:
 def shell(tmp_path: Path, az: Az) -> Iterator[Script]:
     """Runs a bash script with a stand-in for the Azure CLI and without waiting."""
     if shutil.which("bash") is None:
-        pytest.skip("bash is missing")
+        missing("bash is missing: install it")
     programs, naps = tmp_path / "bin", tmp_path / "naps"
     programs.mkdir()
     (programs / "sleep").write_text(f'#!/bin/sh\necho "$1" >>"{naps}"\n', "utf-8")

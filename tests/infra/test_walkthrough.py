@@ -16,7 +16,7 @@ from tests.infra.compiler import Compiler
 from tests.infra.directory import PRINCIPAL, Directory, Served
 from tests.infra.fake_az import Az, serving
 from tests.infra.test_permissions import FULL
-from tests.infra.tools import ROOT, find, run
+from tests.infra.tools import ROOT, find, missing, run
 
 SECTIONS = ["## 1. Deploy", "## 2. Grant", "## 3. Verify"]
 MANUAL = (ROOT / "docs" / "deploy.md").read_text("utf-8")
@@ -77,7 +77,7 @@ def graph(served: Served, directory: Directory, tmp_path: Path) -> str:
 def programs(cloud: Cloud, tmp_path: Path) -> Iterator[str]:
     """A PATH on which the stand-ins come first."""
     if shutil.which("bash") is None:
-        pytest.skip("bash is missing")
+        missing("bash is missing: install it")
     folder = tmp_path / "programs"
     folder.mkdir()
     answers = {"azd": cloud.run_azd, "az": cloud.run_az, "curl": cloud.run_curl}
