@@ -150,11 +150,11 @@ param virtualNetwork bool = false
 @description('Address range of that network, /25 or larger.')
 param virtualNetworkPrefix string = '10.250.0.0/24'
 
-@description('Who refuses people without a sign-in to the portal. code: the program, page by page. platform: App Service, before the program is called; the machine interface is excluded by its path.')
+@description('What refuses people who are not signed in to the portal. code: the program. platform: App Service, before it calls the program; the paths of SyncHttp are excluded.')
 @allowed(['code', 'platform'])
 param portalAccess string = 'code'
 
-@description('How sign-in works without a secret. federated: the identity vouches for the app registration. idToken: no credential at all; always so when Microsoft 365 is in another tenant.')
+@description('How sign-in works without a secret. federated: the managed identity is a federated credential of the app registration. idToken: no credential at all; always used when Microsoft 365 is in another tenant.')
 @allowed(['federated', 'idToken'])
 param portalSignIn string = 'federated'
 
@@ -284,7 +284,7 @@ module app 'modules/app.bicep' = {
       clientId: portalClientId
       tenantId: empty(targetTenantId) ? tenant().tenantId : targetTenantId
       access: portalAccess
-      // The identity can vouch for an app registration of its own tenant only.
+      // The identity can be a credential of an app registration of its own tenant only.
       signIn: empty(targetTenantId) ? portalSignIn : 'idToken'
     }
   }
@@ -336,7 +336,7 @@ output IDENTITY_CLIENT_ID string = identity.outputs.clientId
 @description('Object id of the identity, to which the Entra administrator grants the app roles.')
 output IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 
-@description('What was switched on. A value that azd does not understand, such as yes for true, is missing here.')
+@description('What is switched on. A value that azd cannot read, such as yes for true, has no effect and is missing here.')
 output SWITCHED_ON string = switchedOn({
   virtualNetwork: virtualNetwork
   portalClientId: portalClientId

@@ -174,7 +174,7 @@ else
   stop "cannot read applications: are you signed in to the right tenant (az account show)?"
 fi
 
-# The identity vouches for the application: no secret.
+# The identity is a federated credential of the application: no secret.
 if [ -n "$principal" ]; then
   tenant=$(az account show --query tenantId --output tsv 2>"$errors") || stop 'run az login'
   issuer="$login/$tenant/v2.0"

@@ -50,9 +50,9 @@ type portalType = {
   clientId: string
   @description('Tenant of that registration and of all who may sign in.')
   tenantId: string
-  @description('Who refuses people without a sign-in: the program, or App Service before it.')
+  @description('What refuses people who are not signed in: the program, or App Service before it calls the program.')
   access: 'code' | 'platform'
-  @description('federated: the identity vouches for the registration. idToken: no credential.')
+  @description('federated: the managed identity is a federated credential of the registration. idToken: no credential.')
   signIn: 'federated' | 'idToken'
 }
 

@@ -82,7 +82,7 @@ func grantCommandPowerShell(grants grantsType, principalId string) string =>
   )
 
 @export()
-@description('Registers the portal in Entra ID, in bash. In another tenant the identity cannot vouch for the registration.')
+@description('Registers the portal in Entra ID, in bash. In another tenant the identity cannot be its credential.')
 func portalCommand(grants grantsType, principalId string, appUrl string) string =>
   join(
     concat(

@@ -87,7 +87,7 @@ def printed(request: pytest.FixtureRequest, compiler: Compiler) -> tuple[Azd, Pr
 
 
 def test_the_hook_prints_the_command_for_bash(printed: tuple[Azd, Printed]) -> None:
-    """The deployer sees the command for the administrator, with all that it depends on."""
+    """The deployer sees the command that the administrator has to run for this deployment."""
     azd, expected = printed
     lines = azd.run_hook("postprovision", find("sh", "SH"))
     assert lines[1] == f"Once, by the Entra administrator: {expected.bash}"
@@ -96,7 +96,7 @@ def test_the_hook_prints_the_command_for_bash(printed: tuple[Azd, Printed]) -> N
 def test_the_command_grants_what_this_deployment_needs(
     printed: tuple[Azd, Printed], shell: Script, directory: Directory
 ) -> None:
-    """Pasted into bash, the command grants the roles to whom this deployment asks as."""
+    """The printed command grants the roles to the principal that this deployment uses."""
     azd, expected = printed
     done = run(["bash", "-c", azd.values["GRANT_COMMAND"]], env=shell.environment)
     assert (done.returncode, done.stderr) == (0, "")
@@ -108,7 +108,7 @@ def test_the_command_grants_what_this_deployment_needs(
 def test_the_hook_prints_the_command_for_powershell(
     compiler: Compiler, served: Served, powershell: dict[str, str]
 ) -> None:
-    """On Windows it is the PowerShell script, and pasted there it grants the roles."""
+    """On Windows the hook prints the PowerShell command, and that command grants the roles."""
     pwsh = find("pwsh", "PWSH")
     azds = {name: provisioned(compiler, f"ps-{name}", p.values) for name, p in PRINTED.items()}
     for name, azd in azds.items():
@@ -162,14 +162,14 @@ def test_the_hook_prints_the_command_for_powershell(
 def test_what_was_switched_on_is_named(
     compiler: Compiler, values: dict[str, str], expected: str
 ) -> None:
-    """Who wrote `yes` for `true` sees that it had no effect."""
+    """A user who writes `yes` instead of `true` can see that it had no effect."""
     azd = provisioned(compiler, "switched", values)
     lines = azd.run_hook("postprovision", find("sh", "SH"))
     assert lines[0] == f"Switched on: {expected}."
 
 
 def test_the_portal_is_named_or_how_to_get_it(compiler: Compiler) -> None:
-    """Before it is registered its command is printed, afterwards its address."""
+    """The hook prints how to register the portal, or its address when it is registered."""
     before = provisioned(compiler, "portal-before", {})
     lines = before.run_hook("postprovision", find("sh", "SH"))
     assert lines[2] == (
@@ -186,14 +186,14 @@ def test_the_portal_is_named_or_how_to_get_it(compiler: Compiler) -> None:
 
 
 def test_scripts_can_be_run_as_they_are_printed() -> None:
-    """The printed commands name files that exist and may be executed."""
+    """The printed commands name files that exist and are executable."""
     for path in ("infra/permissions/grant.sh", "infra/entra-portal/register.sh"):
         assert (ROOT / path).stat().st_mode & 0o111, path
     assert Path(ROOT / "infra/permissions/grant.ps1").is_file()
 
 
 def test_azd_uploads_the_package_as_it_is() -> None:
-    """No build in Azure, which may run on an older Python than the app."""
+    """Azure builds nothing, because its build may run on an older Python than the app."""
     service = PROJECT["services"]["sync"]
     assert service["host"] == "function"
     assert service["remoteBuild"] is False
@@ -206,7 +206,7 @@ def test_azd_uploads_the_package_as_it_is() -> None:
 
 
 def test_azd_finds_the_function_app_by_its_service_name(compiler: Compiler) -> None:
-    """The name in azure.yaml is the tag of the site, the name of the environment that of all."""
+    """The site has the service name as a tag, and all resources have the environment name."""
     (service,) = PROJECT["services"]
     site = compiler.deployment("default").the("Microsoft.Web/sites")
     assert site["tags"] == {"azd-env-name": "prod", "azd-service-name": service}

@@ -114,14 +114,14 @@ def as_the_program_sees_them(deployment: Deployment) -> dict[str, str]:
 
 @EVERY_SET
 def test_every_setting_is_deployed_and_nothing_else(compiler: Compiler, name: str) -> None:
-    """The app gets each setting of the program, the platform's own, and no other."""
+    """The app gets every setting of the program and of the platform, and no other setting."""
     deployed = set(compiler.deployment(name).settings) - {FEDERATED, ALLOWED_TENANTS}
     assert deployed == OWN_SETTINGS | PLATFORM_SETTINGS
     assert not deployed & FORBIDDEN_SETTINGS
 
 
 def test_the_program_reads_what_is_deployed_and_nothing_else() -> None:
-    """No setting of the program is missing in the template, and none is set in vain."""
+    """The template sets exactly the settings that the program reads."""
     assert {setting.name for setting in SETTINGS} == OWN_SETTINGS
 
 
@@ -152,7 +152,7 @@ def test_the_schedule_cannot_be_empty(compiler: Compiler) -> None:
 
 
 def test_azd_can_set_every_parameter_by_the_name_of_its_setting(compiler: Compiler) -> None:
-    """`azd env set DRY_RUN true` sets DRY_RUN: one name for one thing, also in its description."""
+    """`azd env set DRY_RUN true` sets DRY_RUN, and the parameter's description names DRY_RUN."""
     file = json.loads((INFRA / "main.parameters.json").read_text("utf-8"))["parameters"]
     parameters = compiler.template("main.bicep")["parameters"]
     assert list(file) == list(parameters)
@@ -169,7 +169,7 @@ def test_azd_can_set_every_parameter_by_the_name_of_its_setting(compiler: Compil
 
 
 def test_every_parameter_has_an_effect(compiler: Compiler) -> None:
-    """Each setting comes from the parameter of its name: a mix-up of two shows here."""
+    """Each setting gets its value from the parameter of the same name."""
     path = compiler.root / "tests" / "infra" / "snapshots" / "marked.bicepparam"
     marked = {
         name: f"marked-{name}".lower()
@@ -197,7 +197,7 @@ def keys_of(value: Any) -> set[str]:
 
 @EVERY_SET
 def test_the_plan_is_flex_consumption_with_python_3_13(compiler: Compiler, name: str) -> None:
-    """FC1 on Linux, the Python of the dependencies, enough memory, nothing that Flex refuses."""
+    """The plan is FC1 on Linux with Python 3.13, and no property is set that Flex refuses."""
     deployment = compiler.deployment(name)
     plan, site = deployment.the("Microsoft.Web/serverfarms"), deployment.the("Microsoft.Web/sites")
     assert plan["sku"] == {"tier": "FlexConsumption", "name": "FC1"}
@@ -219,7 +219,7 @@ def test_instances_below_2048_mb_cannot_be_chosen(compiler: Compiler) -> None:
 
 @EVERY_SET
 def test_the_app_speaks_tls_only_and_has_no_passwords(compiler: Compiler, name: str) -> None:
-    """HTTPS only, TLS 1.2, no FTP, no publishing credentials, no page of the host's own."""
+    """The app requires HTTPS and TLS 1.2 and has no FTP, no passwords, and no default home page."""
     deployment = compiler.deployment(name)
     properties = deployment.the("Microsoft.Web/sites")["properties"]
     assert properties["httpsOnly"] is True
@@ -258,7 +258,7 @@ def test_the_identity_is_user_assigned_and_used_everywhere(compiler: Compiler, n
 def test_storage_has_no_keys_no_public_blobs_and_can_be_recovered(
     compiler: Compiler, name: str
 ) -> None:
-    """Shared keys off, public access off, TLS 1.2, versions and soft delete on."""
+    """Shared keys and public access are off; TLS 1.2, versions, and soft delete are on."""
     deployment = compiler.deployment(name)
     account = deployment.the("Microsoft.Storage/storageAccounts")["properties"]
     expected = {
@@ -313,7 +313,7 @@ def test_the_storage_is_closed_where_there_is_a_network(compiler: Compiler, name
 def test_the_life_cycle_deletes_what_is_old_and_never_what_is_needed(
     compiler: Compiler, name: str
 ) -> None:
-    """Old versions of all blobs go, and reports and audit logs after their time; never state."""
+    """Old versions, reports, and audit logs are deleted in time; state is never deleted."""
     deployment = compiler.deployment(name)
     rules = deployment.the("Microsoft.Storage/storageAccounts/managementPolicies")["properties"]
     container = deployment.settings["CHECKPOINT_CONTAINER"]
@@ -339,7 +339,7 @@ def test_telemetry_takes_the_identity_only(compiler: Compiler, name: str) -> Non
 
 @EVERY_SET
 def test_azure_roles_are_the_least_at_the_narrowest_scope(compiler: Compiler, name: str) -> None:
-    """Blob Data Owner on the one account, Metrics Publisher on the one component, no more."""
+    """The identity gets one role on the storage account and one on Application Insights."""
     deployment = compiler.deployment(name)
     principal = identity_property(deployment, "principalId")
     granted = {}
@@ -357,7 +357,7 @@ def test_azure_roles_are_the_least_at_the_narrowest_scope(compiler: Compiler, na
 
 
 def test_an_existing_workspace_is_used_and_not_changed(compiler: Compiler) -> None:
-    """With an existing workspace none is created, and the logs go there."""
+    """With an existing workspace, no workspace is created and the logs go to the existing one."""
     deployment = compiler.deployment("existing-workspace")
     assert deployment.all("Microsoft.OperationalInsights/workspaces") == []
     workspace = deployment.the("Microsoft.Insights/components")["properties"]["WorkspaceResourceId"]
@@ -365,7 +365,7 @@ def test_an_existing_workspace_is_used_and_not_changed(compiler: Compiler) -> No
 
 
 def test_alerts_reach_whom_they_should(compiler: Compiler) -> None:
-    """The address and the existing group are notified of every rule; without both, nobody."""
+    """Every rule notifies the address and the existing group, if they are given."""
     deployment = compiler.deployment("alerts")
     mail = deployment.the("Microsoft.Insights/actionGroups")
     (receiver,) = mail["properties"]["emailReceivers"]
@@ -388,7 +388,7 @@ def test_alerts_reach_whom_they_should(compiler: Compiler) -> None:
 
 @pytest.mark.parametrize("name", ["default", "virtual-network", "alerts", "existing-workspace"])
 def test_without_a_portal_nothing_is_signed_in_to(compiler: Compiler, name: str) -> None:
-    """Who does not want the portal gets neither the sign-in nor its settings."""
+    """Without a client ID, neither the sign-in nor its settings are deployed."""
     deployment = compiler.deployment(name)
     assert sign_in(deployment) is None
     assert deployment.settings["PORTAL_CLIENT_ID"] == ""
@@ -397,7 +397,7 @@ def test_without_a_portal_nothing_is_signed_in_to(compiler: Compiler, name: str)
 
 
 def test_the_portal_signs_in_without_a_secret(compiler: Compiler) -> None:
-    """By default the program decides who may see what, and the identity takes a secret's place."""
+    """By default the program decides about access, and the identity is used instead of a secret."""
     deployment = compiler.deployment("portal")
     properties = sign_in(deployment)
     assert properties == {
@@ -440,8 +440,8 @@ def test_the_portal_signs_in_without_a_secret(compiler: Compiler) -> None:
     assert settings[ALLOWED_TENANTS] == TENANT
 
 
-def test_the_platform_as_gatekeeper_leaves_the_machine_interface_alone(compiler: Compiler) -> None:
-    """With `platform`, App Service asks for the sign-in, but not of callers with a key."""
+def test_platform_access_excludes_the_machine_interface(compiler: Compiler) -> None:
+    """With `platform`, App Service requires a sign-in for all paths but those of SyncHttp."""
     deployment = compiler.deployment("portal-platform")
     properties = sign_in(deployment)
     assert properties
@@ -457,7 +457,7 @@ def test_the_platform_as_gatekeeper_leaves_the_machine_interface_alone(compiler:
 
 
 def test_people_of_another_tenant_sign_in_there(compiler: Compiler) -> None:
-    """With Microsoft 365 elsewhere, its tenant issues the tokens, and none of ours is accepted."""
+    """If Microsoft 365 is in another tenant, only tokens of that tenant are accepted."""
     deployment = compiler.deployment("other-tenant")
     properties = sign_in(deployment)
     assert properties

@@ -32,7 +32,7 @@ def test_the_container_has_what_the_project_needs() -> None:
 
 
 def test_ports_are_those_of_functions_and_azurite() -> None:
-    """What listens inside can be reached from outside."""
+    """The container forwards the ports of the functions and of Azurite."""
     assert CONTAINER["forwardPorts"] == [_PORT, AZURITE_PORT]
 
 
@@ -85,7 +85,7 @@ def test_functions_tests_and_core_tools_can_be_debugged() -> None:
 
 
 def test_editor_and_container_bring_the_same_extensions() -> None:
-    """Whoever opens the folder without the container is offered the same."""
+    """The editor recommends the extensions that the container installs."""
     inside = CONTAINER["customizations"]["vscode"]["extensions"]
     assert EDITOR["extensions"]["recommendations"] == inside
 

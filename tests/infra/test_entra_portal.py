@@ -115,8 +115,8 @@ def test_a_dry_run_changes_nothing(shell: Script, az: Az, directory: Directory) 
     assert directory.changes() == []
 
 
-def test_what_differs_is_mended(shell: Script, directory: Directory) -> None:
-    """A new domain, an identity made anew and a consent without e-mail are put right."""
+def test_differences_are_corrected(shell: Script, directory: Directory) -> None:
+    """The script corrects redirect URIs, the credential, and the consent."""
     shell(REGISTER, *ARGUMENTS)
     ((credential,),) = directory.credentials.values()
     credential["subject"] = ANNA
@@ -146,15 +146,15 @@ def test_what_differs_is_mended(shell: Script, directory: Directory) -> None:
 def test_without_an_identity_there_is_no_credential_at_all(
     shell: Script, directory: Directory
 ) -> None:
-    """For sign-in with id tokens, also in another tenant, nothing vouches for the registration."""
+    """Without --principal-id, the registration has no credential."""
     done = shell(REGISTER, "--app-url", URL)
     assert (done.returncode, done.stderr) == (0, "")
     assert directory.credentials == {}
     assert without_ids(directory.applications[0]) == REGISTRATION
 
 
-def test_what_entra_does_not_know_yet_is_asked_again(shell: Script, directory: Directory) -> None:
-    """Entra ID spreads what was created over a minute: the script waits for it."""
+def test_the_script_waits_for_entra_id(shell: Script, directory: Directory) -> None:
+    """The script waits until Entra ID knows the new application everywhere."""
     directory.lag = 2
     done = shell(REGISTER, *ARGUMENTS)
     assert (done.returncode, done.stderr) == (0, "")
@@ -163,7 +163,7 @@ def test_what_entra_does_not_know_yet_is_asked_again(shell: Script, directory: D
 
 
 def test_a_throttled_request_is_repeated(shell: Script, directory: Directory) -> None:
-    """Microsoft Graph may be busy for a while."""
+    """The script repeats a throttled request after a pause."""
     directory.busy = 3
     done = shell(REGISTER, *ARGUMENTS)
     assert (done.returncode, done.stderr) == (0, "")
@@ -200,14 +200,14 @@ def test_a_throttled_request_is_repeated(shell: Script, directory: Directory) ->
         ),
     ],
 )
-def test_who_is_refused_is_told_what_it_takes(
+def test_a_refusal_names_the_remedy(
     shell: Script,
     directory: Directory,
     arguments: list[str],
     state: dict[str, Any],
     said: tuple[str, str],
 ) -> None:
-    """A refusal ends with status 1, the words of the service, and what to do."""
+    """The script ends with status 1, the message of the service, and a remedy."""
     for name, value in state.items():
         setattr(directory, name, value)
     done = shell(REGISTER, *arguments)
@@ -217,10 +217,8 @@ def test_who_is_refused_is_told_what_it_takes(
     assert done.stderr.splitlines()[-1] == f"register.sh: {remedy}"
 
 
-def test_a_role_that_somebody_added_is_not_deleted_in_silence(
-    shell: Script, directory: Directory
-) -> None:
-    """Entra ID refuses to drop a role that is enabled, and the script says so."""
+def test_a_role_that_somebody_added_is_not_deleted(shell: Script, directory: Directory) -> None:
+    """Entra ID does not delete an enabled role, and the script shows its message."""
     shell(REGISTER, *ARGUMENTS)
     directory.applications[0]["appRoles"].append({"id": "other", "isEnabled": True})
     done = shell(REGISTER, *ARGUMENTS, "--app-url", DOMAIN)
@@ -266,7 +264,7 @@ def test_each_cloud_has_its_own_issuer(
 def test_wrong_usage_sends_nothing(
     shell: Script, directory: Directory, arguments: list[str]
 ) -> None:
-    """What cannot be right ends with status 2 before any request."""
+    """Wrong options end with status 2 before any request."""
     done = shell(REGISTER, *arguments)
     assert done.returncode == 2
     assert done.stderr
@@ -281,7 +279,7 @@ def parameter_set(compiler: Compiler, *lines: str) -> Path:
 
 
 def test_the_template_registers_the_same(compiler: Compiler) -> None:
-    """entra-portal/main.bicep makes what the script makes, and nothing else."""
+    """entra-portal/main.bicep creates what the script creates, and nothing else."""
     path = parameter_set(
         compiler,
         f"param appUrls = ['{URL}']",
@@ -316,7 +314,7 @@ def test_the_template_registers_the_same(compiler: Compiler) -> None:
 
 
 def test_the_template_needs_no_identity_and_takes_several_addresses(compiler: Compiler) -> None:
-    """As the script without --principal-id and with two --app-url."""
+    """The template works like the script without --principal-id and with two --app-url."""
     path = parameter_set(compiler, f"param appUrls = ['{URL}', '{DOMAIN}']")
     deployment = compiler.evaluate(path, resourceGroup="rg")
     kinds = [r["type"] for r in deployment.resources]

@@ -75,7 +75,7 @@ def test_the_script_is_idempotent(shell: Script, directory: Directory) -> None:
 
 
 def test_the_grant_of_another_application_is_not_ours(shell: Script, directory: Directory) -> None:
-    """Only a grant of this application that lets it write counts."""
+    """A grant counts only if it is for this application and allows it to write."""
     identity = {"application": {"id": CLIENT}}
     other = {"application": {"id": PRINCIPAL}}
     directory.permissions[SITE] = [
@@ -91,7 +91,7 @@ def test_the_grant_of_another_application_is_not_ours(shell: Script, directory: 
 def test_a_grant_that_is_not_listed_yet_counts_as_granted(
     shell: Script, directory: Directory
 ) -> None:
-    """The directory lists a fresh grant late and refuses it twice: that is no failure."""
+    """The script accepts that Entra ID refuses a grant that it does not list yet."""
     role = ROLE_IDS["graph"]["User.Read.All"]
     directory.unlisted = [{"principalId": PRINCIPAL, "resourceId": GRAPH, "appRoleId": role}]
     done = shell(GRANT, *flags(set()))
@@ -126,7 +126,7 @@ def test_a_dry_run_changes_nothing(shell: Script, directory: Directory) -> None:
 
 
 def test_a_dry_run_needs_no_right_to_write(shell: Script, az: Az, directory: Directory) -> None:
-    """Who may only read the directory can see what would be granted."""
+    """A user who can only read the directory can see what would be granted."""
     az.scopes = frozenset({"Application.Read.All"})
     done = shell(GRANT, *flags({"narrow"}), "--dry-run")
     assert done.returncode == 0, done.stderr
@@ -196,10 +196,8 @@ REFUSALS: dict[str, tuple[list[str], dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_who_is_refused_is_told_what_it_takes(
-    shell: Script, directory: Directory, case: str
-) -> None:
-    """A refusal ends with status 1, the words of the service, and what to do."""
+def test_a_refusal_names_the_remedy(shell: Script, directory: Directory, case: str) -> None:
+    """The script ends with status 1, the message of the service, and a remedy."""
     arguments, state, words, remedy = REFUSALS[case]
     for name, value in state.items():
         setattr(directory, name, value)
@@ -209,8 +207,8 @@ def test_who_is_refused_is_told_what_it_takes(
     assert done.stderr.splitlines()[-1] == f"grant.sh: {remedy}"
 
 
-def test_who_is_not_signed_in_is_told_so(shell: Script, az: Az) -> None:
-    """Without az login the words of the CLI are shown."""
+def test_without_a_sign_in_the_message_of_the_cli_is_shown(shell: Script, az: Az) -> None:
+    """Without a sign-in, the script shows the message of the Azure CLI."""
     az.tenant = ""
     done = shell(GRANT, *flags(set()))
     assert done.returncode == 1
@@ -226,7 +224,7 @@ def test_without_rights_on_sites_the_other_script_is_named(shell: Script, az: Az
 
 
 def test_a_throttled_request_is_repeated(shell: Script, directory: Directory) -> None:
-    """Microsoft Graph may be busy for a while: the script waits longer each time."""
+    """The script repeats a throttled request and waits longer each time."""
     directory.busy = 3
     done = shell(GRANT, *flags(set()))
     assert done.returncode == 0, done.stderr
@@ -257,7 +255,7 @@ def test_another_cloud_is_addressed_as_told(shell: Script, directory: Directory)
 def test_wrong_usage_sends_nothing(
     shell: Script, directory: Directory, arguments: list[str]
 ) -> None:
-    """A client id's name, a forgotten host or an unknown flag ends with status 2."""
+    """Wrong options end with status 2 before any request."""
     done = shell(GRANT, *arguments)
     assert done.returncode == 2
     assert done.stderr

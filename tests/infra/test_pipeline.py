@@ -30,7 +30,7 @@ def steps(name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_actions_are_pinned_by_commit(name: str) -> None:
-    """A tag can be moved to other code, a commit cannot; the version stands beside it."""
+    """Every action is pinned by its commit, because a tag can be moved to other code."""
     used = re.findall(r"uses: (.+)", TEXTS[name])
     assert used
     for action in used:
@@ -38,7 +38,7 @@ def test_actions_are_pinned_by_commit(name: str) -> None:
 
 
 def test_permissions_are_the_least() -> None:
-    """The tests may read, the deployment besides prove who it is; nothing is stored."""
+    """The tests can only read; the deployment can also get a token; no secret is stored."""
     assert WORKFLOWS["ci.yml"]["permissions"] == {"contents": "read"}
     assert all("permissions" not in job for job in WORKFLOWS["ci.yml"]["jobs"].values())
     assert WORKFLOWS["deploy.yml"]["permissions"] == {}
@@ -65,7 +65,7 @@ def test_inputs_reach_scripts_as_variables_only(name: str) -> None:
 
 
 def test_ci_runs_what_everybody_runs_and_leaves_nothing_out() -> None:
-    """The same entry as on one's own machine, with Bicep there and no test skipped for a tool."""
+    """CI runs the same command as a developer and skips no test because a tool is missing."""
     (entry,) = [s for s in steps("ci.yml") if s.get("run") == "bash .ci/run"]
     assert entry["env"] == {"REQUIRE_TOOLS": "1"}
     scripts = "\n".join(step.get("run", "") for step in steps("ci.yml"))
@@ -82,7 +82,7 @@ SCRIPTS = [
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_shell_scripts_have_no_findings(script: str) -> None:
-    """No unquoted variable, no unused one, nothing that another shell reads otherwise."""
+    """ShellCheck reports nothing about any script."""
     shellcheck = shutil.which("shellcheck") or Path(sys.executable).with_name("shellcheck")
     done = run([shellcheck, ROOT / script])
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -118,7 +118,7 @@ def test_values_that_azd_shows_are_outputs(compiler: Compiler) -> None:
 
 @pytest.mark.parametrize("depth", [0, 1, 3])
 def test_the_entry_finds_tools_beside_the_repository(tmp_path: Path, depth: int) -> None:
-    """A folder shared/tools beside the clone, or beside a folder around it, is used; PATH else."""
+    """The entry uses a folder shared/tools beside the clone or beside one of its parents."""
     bash = find("bash", "BASH_PROGRAM")
     clone = tmp_path.joinpath(*("abc"[:depth]), "clone")
     (clone / ".ci").mkdir(parents=True)

@@ -148,8 +148,8 @@ def test_the_script_grants_exactly_the_roles(
     assert result.directory.granted() == expected
 
 
-def test_what_is_said_is_what_the_other_script_says(results: dict[str, Result]) -> None:
-    """One line for each role, and the hint about tokens."""
+def test_the_script_prints_what_the_bash_script_prints(results: dict[str, Result]) -> None:
+    """Both scripts print the same lines."""
     assert results["full"].out == FULL_GRANT
 
 
@@ -169,7 +169,7 @@ def test_the_script_is_idempotent(results: dict[str, Result]) -> None:
 
 
 def test_the_grant_of_another_application_is_not_ours(results: dict[str, Result]) -> None:
-    """Also on a site on which others have grants, with properties missing, ours is made."""
+    """The script grants access also if other applications have grants on the site."""
     result = results["occupied"]
     assert (result.status, result.error) == (0, "")
     assert f"granted: write on {HOST}" in result.out
@@ -275,10 +275,10 @@ def test_another_cloud_is_signed_in_to(results: dict[str, Result]) -> None:
         ("no host", 2, "", "-Narrow needs -MySite HOST, e.g. contoso-my.sharepoint.com"),
     ],
 )
-def test_who_is_refused_is_told_what_it_takes(
+def test_a_refusal_names_the_remedy(
     results: dict[str, Result], name: str, status: int, words: str, remedy: str
 ) -> None:
-    """A refusal ends with the words of the service and what to do, without a stack trace."""
+    """The script shows the message of the service and a remedy, without a stack trace."""
     result = results[name]
     assert result.status == status
     assert words in result.error

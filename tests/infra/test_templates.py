@@ -52,7 +52,7 @@ FIXED_NAMES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_compiler_and_its_linter_have_nothing_to_say(compiler: Compiler, name: str) -> None:
-    """No error and no warning about any template or parameter set, by the rules of the project."""
+    """The compiler and the linter report nothing about any template or parameter set."""
     assert compiler.compiled(compiler.root / name)[1] == []
 
 
@@ -92,8 +92,8 @@ def test_evaluation_is_complete(compiler: Compiler, name: str) -> None:
     assert len(deployment.all("Microsoft.Insights/scheduledQueryRules")) == 6
 
 
-def test_a_mistake_is_seen(compiler: Compiler) -> None:
-    """The checks above can fail: a misspelt property and an unused parameter are reported."""
+def test_the_compiler_reports_mistakes(compiler: Compiler) -> None:
+    """The checks above can fail: a misspelled property and an unused parameter are reported."""
     broken = compiler.root / "infra" / "broken.bicep"
     broken.write_text(
         "param unused string\n"
@@ -107,7 +107,7 @@ def test_a_mistake_is_seen(compiler: Compiler) -> None:
 
 
 def test_the_command_gives_the_same(compiler: Compiler) -> None:
-    """`bicep snapshot`, as people type it, evaluates as the process that answers the tests."""
+    """`bicep snapshot` on the command line gives the same result as the process that tests use."""
     path = "tests/infra/snapshots/default.bicepparam"
     where = [
         *("--subscription-id", METADATA["subscriptionId"], "--tenant-id", METADATA["tenantId"]),
@@ -126,7 +126,7 @@ def test_the_command_gives_the_same(compiler: Compiler) -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_names_keep_the_limits_of_azure(compiler: Compiler, name: str) -> None:
-    """Also for the longest inputs no name is too long or holds what Azure refuses."""
+    """Azure accepts every name, also for the longest inputs."""
     seen = set()
     for resource in compiler.deployment(name).resources:
         kind = resource["type"]
@@ -144,14 +144,14 @@ def test_every_kind_of_resource_is_deployed_by_some_parameter_set(compiler: Comp
 
 @pytest.mark.parametrize("name", names())
 def test_only_stable_versions(compiler: Compiler, name: str) -> None:
-    """Nothing rests on a preview version of an API."""
+    """No resource uses a preview version of an API."""
     for resource in compiler.deployment(name).resources:
         assert re.fullmatch(r"20\d\d-\d\d-\d\d", resource["apiVersion"]), resource["type"]
 
 
 @pytest.mark.parametrize("name", names())
-def test_everything_is_in_the_region_and_has_the_tags(compiler: Compiler, name: str) -> None:
-    """All resources are found by their tag, and nothing lands in another region."""
+def test_every_resource_has_region_and_tags(compiler: Compiler, name: str) -> None:
+    """Every resource has the tags and is in the region of the resource group."""
     deployment = compiler.deployment(name)
     group = deployment.the("Microsoft.Resources/resourceGroups")
     for resource in deployment.resources:
@@ -163,7 +163,7 @@ def test_everything_is_in_the_region_and_has_the_tags(compiler: Compiler, name: 
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_parameter_and_output_is_described(compiler: Compiler, name: str) -> None:
-    """Whoever deploys learns from the portal or the file what each value means."""
+    """Every parameter and output has a description that ends with a full stop."""
     template = compiler.template(name)
     assert template["metadata"]["description"].endswith(".")
     for kind in ("parameters", "outputs"):
@@ -174,12 +174,12 @@ def test_every_parameter_and_output_is_described(compiler: Compiler, name: str) 
 
 @pytest.mark.parametrize("name", ["main.bicep", "permissions/main.bicep"])
 def test_no_secret_goes_in_or_out(compiler: Compiler, name: str) -> None:
-    """No parameter takes a secret and no template reads a key: there is none to leak."""
+    """No parameter takes a secret, and no template reads a key."""
     assert not SECRET.search(json.dumps(compiler.template(name)))
 
 
 def test_every_module_and_every_text_file_is_used() -> None:
-    """No template, query or workbook lies about unused."""
+    """Every module, query, and workbook is used by a template."""
     used = set()
     for path in INFRA.rglob("*.bicep"):
         text = path.read_text("utf-8")
@@ -198,7 +198,7 @@ def test_every_module_and_every_text_file_is_used() -> None:
 def test_a_network_that_is_too_small_is_refused_by_name(
     compiler: Compiler, prefix: str, *, accepted: bool
 ) -> None:
-    """A /25 is enough for the two subnets; what is smaller is refused before Azure is asked."""
+    """A /25 is accepted; a smaller range is refused with a message that names the setting."""
     path = compiler.root / "tests" / "infra" / "snapshots" / "network.bicepparam"
     path.write_text(
         "using '../../../infra/modules/network.bicep'\n"

@@ -117,7 +117,7 @@ def values(compiler: Compiler) -> dict[str, str]:
 def test_the_commands_for_bash(
     cloud: Cloud, programs: str, directory: Directory, values: dict[str, str]
 ) -> None:
-    """Pasted one after the other, they end with an app that answers and has its roles."""
+    """The commands deploy the app, grant its roles, and get answers from it."""
     code = filled_in(blocks(MANUAL, "bash"), values)
     done = run(["bash", "-c", f"set -euo pipefail\n{code}"], env={"PATH": programs, "HOME": "/"})
     assert done.returncode == 0, f"{cloud.refused}\n{done.stdout}\n{done.stderr}"
@@ -159,14 +159,14 @@ def test_the_commands_for_powershell(
 def test_the_app_refuses_what_the_real_one_refuses(
     cloud: Cloud, command: list[str], answer: int
 ) -> None:
-    """A manual that forgets the content type, or puts an option into the body, is found out."""
+    """The stand-in answers like the real app to requests that manuals get wrong."""
     url = [word if not word.startswith("/") else f"{APP}{word}" for word in command]
     cloud.run_curl(["-s", "-H", f"x-functions-key: {MASTER_KEY}", *url])
     assert cloud.answers[0][2] == answer
 
 
 def test_the_host_name_stands_where_flex_consumption_has_it(cloud: Cloud) -> None:
-    """`defaultHostName` alone finds nothing there."""
+    """`defaultHostName` is empty; `properties.defaultHostName` has the host name."""
     cloud.run_azd(["env", "set", "SHAREPOINT_TENANT", "contoso"])
     cloud.run_azd(["up"])
     name, group = (cloud.azd.values[n] for n in ("FUNCTION_APP_NAME", "AZURE_RESOURCE_GROUP"))

@@ -33,7 +33,7 @@ def rules(compiler: Compiler) -> dict[str, Resource]:
 
 
 ALL = {**QUERIES, **{f"workbook: {title}": query for title, query in charts().items()}}
-MISSPELT = {
+MISSPELLED = {
     "table": (r"^(traces|requests)$", r"\1s"),
     "column": (r"\bwhere (message|timestamp|operation_Name)\b", r"where \1s"),
     "field": (r"\bsummary\.(\w+)", r"summary.\1s"),
@@ -43,22 +43,22 @@ MISSPELT = {
 }
 
 
-def misspelt() -> dict[str, str]:
+def misspelled() -> dict[str, str]:
     """Every query with one mistake of each kind that it has a place for."""
     return {
         f"{name}, {kind}": broken
         for name, query in ALL.items()
-        for kind, (pattern, replacement) in MISSPELT.items()
+        for kind, (pattern, replacement) in MISSPELLED.items()
         if (broken := re.sub(pattern, replacement, query, count=1, flags=re.MULTILINE)) != query
     }
 
 
 @pytest.fixture(scope="session")
 def found() -> dict[str, list[str]]:
-    """What the language service says about every query, and about every misspelt one."""
+    """What the language service says about every query, and about every misspelled one."""
     logged = json.loads(json.dumps(summary(RUN)))
     assert set(logged) == SUMMARY_FIELDS
-    return problems({**ALL, **misspelt()}, logged)
+    return problems({**ALL, **misspelled()}, logged)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -67,20 +67,20 @@ def test_queries_read_what_exists(found: dict[str, list[str]], name: str) -> Non
     assert found[name] == []
 
 
-@pytest.mark.parametrize("name", misspelt())
+@pytest.mark.parametrize("name", misspelled())
 def test_a_mistake_in_a_query_is_found(found: dict[str, list[str]], name: str) -> None:
-    """A misspelt name would leave an alert silent for ever, so the check above must see it."""
+    """The check finds a misspelled table, column, field, or operator."""
     assert found[name] != []
 
 
 def test_every_kind_of_mistake_was_tried() -> None:
-    """No pattern above has come to match nothing."""
-    assert {name.rpartition(", ")[2] for name in misspelt()} == set(MISSPELT)
+    """Every kind of mistake is tried in at least one query."""
+    assert {name.rpartition(", ")[2] for name in misspelled()} == set(MISSPELLED)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_queries_find_the_line_by_its_prefix(name: str) -> None:
-    """A changed prefix would blind every alert, so both sides are compared."""
+    """Queries and program use the same prefix; otherwise no alert would ever fire."""
     query = ALL[name]
     if not query.lstrip("/ \n").startswith("requests"):
         prefixes = re.findall(r'(?:startswith|strlen\()\s*"([^"]*)"', query)
@@ -97,7 +97,7 @@ def test_statuses_and_outcomes_in_queries_exist() -> None:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_each_query_is_a_rule_with_a_remedy(compiler: Compiler, name: str) -> None:
-    """Each way a night goes wrong has a rule, and each rule a chapter for who is woken by it."""
+    """Every query is deployed as a rule, and the manual has a chapter for every rule."""
     rule = rules(compiler)[name]
     assert rule["criteria"]["allOf"][0]["query"] == QUERIES[name]
     assert rule["displayName"].startswith("Photo Sync: ")
@@ -119,7 +119,7 @@ def test_the_rules_look_back_far_enough(compiler: Compiler) -> None:
 
 
 def test_a_rule_fires_on_rows_and_never_on_their_absence(compiler: Compiler) -> None:
-    """Also the missing night is a row, so no rule depends on how empty results are treated."""
+    """Every rule fires on a row, also the rule for a missing night."""
     for rule in rules(compiler).values():
         (criterion,) = rule["criteria"]["allOf"]
         assert (criterion["timeAggregation"], criterion["operator"], criterion["threshold"]) == (
@@ -143,7 +143,7 @@ def test_every_way_a_night_goes_wrong_is_watched(compiler: Compiler) -> None:
 
 
 def test_the_workbook_shows_the_nights() -> None:
-    """Users, outcomes, requests, throttling, duration: a chart each, all of one time range."""
+    """The workbook has the expected charts, and all use the same time range."""
     titles = " ".join(charts()).lower()
     for word in ("users", "outcomes", "requests", "throttled", "duration", "runs"):
         assert word in titles
