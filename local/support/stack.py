@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import requests
 
-from local.host.routing import Keys
+from local.host import Keys
 from local.support.azurite import Azurite
 from local.tenant import Tenant
 
@@ -122,7 +122,7 @@ class Stack:
         command = [
             sys.executable,
             "-m",
-            "local.host.server",
+            "local.host",
             "--until-eof",
             "--port",
             str(self._port),

@@ -15,7 +15,7 @@ SCHEDULE = {"TICK_SCHEDULE": "0 0 2 * * *"}
 
 def run(app: Path, *options: str, **settings: str) -> subprocess.Popen[str]:
     """The host over an app, on a free port, ending when its input is closed."""
-    command = [sys.executable, "-m", "local.host.server", "--root", str(app), "--port", "0"]
+    command = [sys.executable, "-m", "local.host", "--root", str(app), "--port", "0"]
     return subprocess.Popen(  # noqa: S603 - our own command line
         [*command, "--until-eof", *options],
         cwd=ROOT,

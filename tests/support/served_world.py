@@ -11,9 +11,7 @@ from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import shared.app
-from local.host.routing import Keys
-from local.host.server import Host
-from local.host.worker import Worker
+from local.host import Host, Keys, Worker
 from tests.support.world import World
 
 ROOT = Path(__file__).resolve().parent.parent.parent
