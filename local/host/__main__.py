@@ -4,6 +4,7 @@
 """
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from local.host.function_json import AppError
 from local.host.host_log import HostLog
 from local.host.server import Host
 from local.host.worker import LoadFailed, Worker
+from local.support.arguments import port
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _log = logging.getLogger("local.host")
@@ -44,7 +46,7 @@ def load_local_settings(root: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the host until Ctrl-C; returns the exit status when it cannot start."""
     parser = argparse.ArgumentParser(prog="python -m local.host", description=__doc__)
-    parser.add_argument("--port", type=int, default=7071, help="0: any free one")
+    parser.add_argument("--port", type=port, default=7071, help="0: any free one")
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="folder with host.json")
     parser.add_argument("--schedule", action="store_true", help="fire timers when they are due")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input closes")
@@ -90,9 +92,9 @@ def _host_log() -> HostLog:
     return HostLog(output)
 
 
-def _reason(error: Exception, port: int) -> str:
-    if isinstance(error, OSError) and error.errno is not None and "in use" in str(error).lower():
-        return f"port {port} is taken; end what uses it, or choose another one with --port"
+def _reason(error: Exception, taken: int) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"port {taken} is taken; end what uses it, or choose another one with --port"
     return str(error)
 
 

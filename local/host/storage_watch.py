@@ -9,23 +9,23 @@ import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from azure.storage.blob import BlobServiceClient
-
 _LIMIT_SECONDS = 30
 _INTERVAL_SECONDS = 2
 _CONNECT_SECONDS = 5
 _NAME = "AzureWebJobsStorage"
+_SUFFIX = "core.windows.net"
 
 
 def storage_url(settings: Mapping[str, str]) -> str | None:
     """Blob service URL of the host's storage; None when no setting names it."""
     if text := settings.get(_NAME):
-        with BlobServiceClient.from_connection_string(text) as client:
-            return str(client.url)
+        parts = dict(part.partition("=")[::2] for part in text.split(";"))
+        suffix = parts.get("EndpointSuffix", _SUFFIX)
+        return parts.get("BlobEndpoint") or f"https://{parts.get('AccountName')}.blob.{suffix}"
     if url := settings.get(f"{_NAME}__blobServiceUri"):
         return url
     if account := settings.get(f"{_NAME}__accountName"):
-        return f"https://{account}.blob.core.windows.net"
+        return f"https://{account}.blob.{_SUFFIX}"
     return None
 
 

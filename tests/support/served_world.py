@@ -85,11 +85,19 @@ class Served:
                 os.environ[name] = value
 
     def send(self, method: str, target: str, *, key: str | None = None) -> Reply:
-        """Send a request whose target is exactly as written; by default with the function key."""
+        """Send a request whose target is exactly as written.
+
+        Args:
+            method: of HTTP.
+            target: path and query.
+            key: the function key when omitted; "" for none.
+        """
         connection = http.client.HTTPConnection(urlsplit(self.host.url).netloc, timeout=60)
         try:
             offered = self.keys.function if key is None else key
-            connection.request(method, target, headers={"x-functions-key": offered})
+            connection.request(
+                method, target, headers={"x-functions-key": offered} if offered else {}
+            )
             answer = connection.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}
             return Reply(answer.status, headers, answer.read())

@@ -182,7 +182,7 @@ KEYS: tuple[Row, ...] = (
     Row(6, "/api/sync", 200, key=f"  {FUNCTION_KEY}  ", seen={"function": "SyncHttp"}),
     Row(3, "/api/portal", 200, key=None, seen={"function": "Portal"}),
     Row(1, "/api/sync/u", 401, "POST", key=None, content=b""),
-    # The host itself ignores what sign-in would have put there, where WEBSITE_AUTH_ENABLED is unset.
+    # Where WEBSITE_AUTH_ENABLED is unset, the host itself ignores what sign-in would have sent.
     Row(3, "/api/sync", 401, key=None, headers=("X-MS-CLIENT-PRINCIPAL: e30=",), content=b""),
     Row(3, "/api/sync", 401, key=None, headers=("X-MS-CLIENT-PRINCIPAL-ID: a",), content=b""),
 )
