@@ -58,4 +58,4 @@ setup: ## virtual environment, packages and Azurite, whatever is missing
 	$(SETUP)
 
 clean: ## remove what was built or installed
-	rm -rf .venv node_modules demo dist .coverage .hypothesis .mypy_cache .ruff_cache .import_linter_cache mutants
+	rm -rf .venv node_modules demo dist .coverage .hypothesis .mypy_cache .ruff_cache .import_linter_cache .fuzz mutants
