@@ -364,7 +364,7 @@ TARGETS: tuple[Target, ...] = (
         ),
         _name,
         (),
-        lambda data: data.decode("utf-8", "surrogateescape"),
+        lambda data: data.decode("utf-8", "replace"),
         tuple(name.encode() for name in _NAMES),
     ),
     Target(
