@@ -13,8 +13,8 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from shared import roles
+from shared.config import CLOUDS
 from shared.config.schedule import Schedule
-from shared.config.settings import CLOUDS
 
 _APP_IDS = {
     roles.GRAPH: "00000003-0000-0000-c000-000000000000",

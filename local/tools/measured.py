@@ -15,14 +15,14 @@ from typing import Any
 
 from local.tools.usual_script import run_script
 from shared.app import App
-from shared.checkpoint.records import Photo, Record, iso
+from shared.checkpoint import Photo, Record, iso
 from shared.checkpoint.store import shard_of
 from shared.config import settings
-from shared.graph.photo_versions import BATCH_SIZE, Version
-from shared.http.service import Budget
+from shared.graph import BATCH_SIZE, Version
+from shared.http import Budget
 from shared.model import Outcome, ThumbnailLocation
-from shared.sharepoint.locations import DEFAULT_FOLDER
-from shared.sync import nightly, scope
+from shared.sharepoint import DEFAULT_FOLDER
+from shared.sync import nightly
 
 
 def main() -> None:
@@ -71,12 +71,11 @@ def seed(app: App) -> dict[str, Any]:
     checkpoint = app.checkpoint()
     checkpoint.prepare()
     graph = app.graph(Budget(time.monotonic() + 3600))
-    listed = scope.read(graph, app.settings.user_filter, None)
-    users = [user for slice_ in listed.slices(1000) for user in slice_]
+    users = [user for page in graph.user_pages(app.settings.user_filter) for user in page.users]
     now = iso(time.time())
 
     def records(ids: tuple[str, ...]) -> Iterator[tuple[str, Record]]:
-        for user_id, seen in graph.versions(ids).items():
+        for user_id, seen in graph.photo_versions(ids).items():
             if isinstance(seen, Version):
                 place = ThumbnailLocation(app.settings.mysite_url, DEFAULT_FOLDER, user_id)
                 photo = Photo(seen.etag, "0" * 64, place)

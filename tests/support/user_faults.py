@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from local.tenant import Fault, Tenant
-from shared.checkpoint.runs import INTERRUPTED, Run
+from shared.checkpoint import INTERRUPTED, Run
 from shared.errors import RunStopped
 from tests.support import failures
 from tests.support.failure_kinds import (
@@ -26,7 +26,7 @@ from tests.support.failure_kinds import (
     Row,
 )
 from tests.support.oracle import Oracle
-from tests.support.world import NIGHT_SECONDS, World, jpeg
+from tests.support.world import NIGHT_SECONDS, World, jpeg, outcomes
 
 LONG = {"TIME_BUDGET_SECONDS": "3300", "MAX_CONCURRENCY": "2"}
 """For runs in which many users are waited for."""
@@ -110,7 +110,7 @@ class Stage:
         except RunStopped:
             run = self.world.kept_run()
         assert self.oracle.false_claims() == []
-        assert sum(run.counts.values()) == run.in_scope
+        assert sum(outcomes(run).values()) == run.listed
         return run
 
     def through(self) -> Run:

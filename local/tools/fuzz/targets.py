@@ -20,9 +20,10 @@ from local.support.clock import VirtualClock
 from local.tools.fuzz.inputs import damaged, images, json_bytes, spoiled, values
 from local.tools.fuzz.network import ADMIN, MYSITE, NOW, Reply, graph, network, sharepoint
 from local.tools.fuzz.target import PromiseBroken, Target
-from shared import app
+from shared import app, photos
 from shared.api import api
-from shared.checkpoint import records, runs
+from shared.checkpoint import iso, records, runs
+from shared.checkpoint.documents import parse_document
 from shared.config import settings as program_settings
 from shared.errors import (
     BrokenState,
@@ -33,13 +34,10 @@ from shared.errors import (
     PhotoSyncError,
     TokenUnavailable,
 )
-from shared.graph.photo_versions import NoPhoto, Unknown, Version
+from shared.graph import NoPhoto, Unknown, Version
 from shared.model import Outcome, ThumbnailLocation, User
-from shared.photos import thumbnails
-from shared.sharepoint import batch, locations, profiles
-from shared.sharepoint.profiles import Profile
+from shared.sharepoint import Profile, batch, files_of, profiles
 from shared.sync import plan, report
-from shared.sync.scope import Scope
 
 
 def _promised(holds: object, what: object = "") -> None:
@@ -51,7 +49,7 @@ _ID = "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0"
 _OTHER = "7ea91a8d-e32e-41a1-b7bd-d2d185eed0e1"
 _UPN = "adele@contoso.com"
 _PLACE = ThumbnailLocation(MYSITE, "Profile Pictures", _ID)
-_MOMENT = records.iso(NOW)
+_MOMENT = iso(NOW)
 _EVIDENCE = Evidence("sharepoint", "GET", ADMIN)
 _RECORDS = {
     _ID: records.Record(
@@ -62,8 +60,8 @@ _RECORDS = {
         "gone",
         records.Photo('"A1"', "0" * 64, _PLACE),
         _MOMENT,
-        records.Missing(1, "run"),
-        records.Failing(2, "2026-10-01", '"A1"'),
+        missing=records.Missing(1, "run"),
+        failing=records.Failing(2, "2026-10-01", '"A1"'),
     ),
     _OTHER: records.Record(_UPN, Outcome.FAILED, _MOMENT, "run"),
 }
@@ -76,21 +74,21 @@ def _shard(data: bytes) -> None:
     found = records.parse_shard(data)
     _promised(records.parse_shard(records.dump_shard(found)) == found)
     policy = plan.Policy(NOW, "next")
+    user = User(_ID, _UPN)
     for record in found.values():
         for seen in (Version('"A1"'), NoPhoto()):
-            plan.on_version(seen, record, _UPN, policy)
-        plan.on_bytes("0" * 64, plan.Fetch('"A1"'), record, policy)
+            plan.on_version(seen, record, user, policy)
+        plan.on_bytes("0" * 64, plan.Fetch('"A1"'), record, user, policy)
 
 
 def _run(data: bytes) -> None:
     """What is understood can be resumed or closed, shown and written again."""
-    run = runs.from_json(records.parse_document(data))
+    run = runs.from_json(parse_document(data))
     if run is None:
         return
     again = runs.from_json(json.loads(json.dumps(run.to_json()).encode()))
     _promised(again is not None and again.to_json() == run.to_json())
     report.summary(run)
-    Scope([]).position(run.cursor)
     runs.next_run(
         run, run_id="x", version="1", mode=runs.SYNC, scope="scope", now=NOW, interval=43_200.0
     )
@@ -99,7 +97,7 @@ def _run(data: bytes) -> None:
 def _versions(reply: Reply) -> None:
     """Every user has an answer, and only what says so is a version or no photo."""
     with network(reply):
-        seen = graph().versions([_ID, _OTHER])
+        seen = graph().photo_versions([_ID, _OTHER])
     _promised(seen.keys() == {_ID, _OTHER})
     _promised(all(isinstance(each, Version | NoPhoto | Unknown) for each in seen.values()))
 
@@ -107,7 +105,7 @@ def _versions(reply: Reply) -> None:
 def _listing(reply: Reply) -> None:
     """Users that come out can be packed, sorted and named in URLs and reports."""
     with network(reply):
-        for page in graph().users("accountEnabled eq true"):
+        for page in graph().user_pages("accountEnabled eq true"):
             for user in page.users:
                 _promised(str(uuid.UUID(user.id)) == user.id)
                 user.upn.encode()
@@ -136,9 +134,10 @@ def _files(reply: Reply) -> None:
     with network(reply):
         client = sharepoint()
         client.folder(MYSITE)
-        images = thumbnails.Thumbnails(b"s", b"m", b"l")
-        client.has_files(_PLACE, images)
-        client.upload(_PLACE, images)
+        images = photos.Thumbnails(b"s", b"m", b"l")
+        client.has_content(_PLACE, images)
+        for size, data in files_of(images).items():
+            client.upload(_PLACE, size, data)
         client.recycle(_PLACE)
 
 
@@ -153,21 +152,14 @@ def _profile(data: tuple[int, Any]) -> None:
     if profile is None:
         return
     profile.shows(_PLACE)
-    place = locations.choose(
-        picture_url=profile.picture_url,
-        host=sharepoint().host_of(profile),
-        user_id=_ID,
-        upn=_UPN,
-        folder="Profile Pictures",
-    )
-    _promised(place.prefix.lower() in {_ID, "adele_contoso_com"})
+    place = ThumbnailLocation(sharepoint().host_of(profile), "Profile Pictures", _ID)
     _promised(urlsplit(place.picture_url).hostname == "contoso-my.sharepoint.com")
 
 
 def _image(data: bytes) -> None:
     """What comes out are three JPEGs of the right size, without anything of the source in them."""
     sizes = (16, 24, 32)
-    made = thumbnails.render(data, sizes)
+    made = photos.render(data, sizes)
     for size, file in zip(sizes, (made.small, made.medium, made.large), strict=True):
         with Image.open(BytesIO(file)) as image:
             image.load()
