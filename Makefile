@@ -36,15 +36,15 @@ lint: ## only the static checks of `make test`
 
 bench: ## requests, bytes, CPU and memory for tenants of up to 100,000 people
 	$(SETUP) --runtime
-	@$(RUN) local.bench
+	@$(RUN) local.tools.bench
 
 soak: ## 20 nights over a changing tenant of 5,000 people, with faults and quotas
 	$(SETUP)
-	@$(RUN) local.soak
+	@$(RUN) local.tools.soak
 
 fuzz: ## spoiled bytes into every parser, for ten minutes
 	$(SETUP)
-	@$(RUN) local.fuzz
+	@$(RUN) local.tools.fuzz
 
 package: ## the zip to deploy, with its dependencies
 	@$(ANY_PYTHON) -m local.package

@@ -12,6 +12,6 @@ def main(timer: func.TimerRequest) -> None:
     del timer
     # Imported here, because the libraries behind it would slow the load of the function.
     from shared.app import open_app  # noqa: PLC0415
-    from shared.nightly import fire  # noqa: PLC0415
+    from shared.sync.nightly import fire  # noqa: PLC0415
 
     fire(open_app())

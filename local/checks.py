@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from local.azure import App, Az, AzError, Finding, examine
-from shared.values import origin
+from local.tools.azure import App, Az, AzError, Finding, examine
+from shared.config.parsers import origin
 
 _TIMEOUT_SECONDS = 230
 """The platform ends every request after so long."""

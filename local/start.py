@@ -6,9 +6,9 @@ import threading
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from local.azurite import AzuriteFailed
-from local.stack import Stack, StackFailed, end_on_sigterm
-from local.terminal import bold
+from local.support.azurite import AzuriteFailed
+from local.support.stack import Stack, StackFailed, end_on_sigterm
+from local.support.terminal import bold
 
 _PORT = 7071
 

@@ -1,7 +1,6 @@
-"""Core of Photo Sync: everything the two functions share.
+"""Photo Sync: keeps SharePoint Online profile photos equal to Exchange Online.
 
-Imports go one way: functions -> app -> nightly, ondemand -> sync -> (graph, sharepoint,
-thumbnails, checkpoint) -> transport -> identity. See docs/architecture.md.
+Imports go down only; `pyproject.toml` states the order and `make lint` holds to it.
 """
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"

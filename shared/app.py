@@ -16,14 +16,14 @@ from functools import partial
 from azure.storage.blob import ContainerClient
 
 from shared import __version__
-from shared.blobs import Storage
-from shared.checkpoint import Checkpoint
+from shared.checkpoint.storage import Storage
+from shared.checkpoint.store import Checkpoint
 from shared.clock import Clock
-from shared.graph import Graph
-from shared.identity import Identity
-from shared.settings import Settings, load
-from shared.sharepoint import ReadOnlySharePoint, SharePoint, owns
-from shared.transport import Budget, Service, Tokens
+from shared.config.settings import Settings, load
+from shared.graph.client import Graph
+from shared.http.managed_identity import ManagedIdentity
+from shared.http.service import Budget, Service, Tokens
+from shared.sharepoint.client import ReadOnlySharePoint, SharePoint, owns
 
 CLOCK: Clock = time
 """Where the program's time comes from; tests put their own here before the first call."""
@@ -40,7 +40,7 @@ class App:
     def __init__(self, settings: Settings, clock: Clock = time) -> None:
         self.settings = settings
         self.clock = clock
-        self.identity = Identity(settings, clock=clock)
+        self.identity = ManagedIdentity(settings, clock=clock)
         self._graph = self._service("graph", lambda origin: origin == settings.graph_url)
         self._sharepoint = self._service(
             "sharepoint", partial(owns, mysite=settings.mysite_url, admin=settings.admin_url)

@@ -8,14 +8,14 @@
     │   ├── Throttled           429, or 503 with Retry-After, past the caller's patience
     │   ├── Unavailable         5xx, time-out, broken connection, after the retries
     │   ├── NotFound            404
-    │   ├── Refused             401 or 403
-    │   ├── Rejected            any other 4xx, or a redirect
-    │   └── MalformedAnswer     a 2xx that cannot be understood
+    │   ├── AccessDenied             401 or 403
+    │   ├── RequestRejected            any other 4xx, or a redirect
+    │   └── MalformedResponse     a 2xx that cannot be understood
     ├── UserError               concerns one user and never ends a run
     │   ├── InvalidPhoto        what Exchange returned cannot be used
     │   ├── ProfileMissing      SharePoint has no profile for the user
     │   └── UserUnknown         the directory does not know the user
-    ├── OutOfTime               the run's (or the call's) time is spent: the user is deferred
+    ├── DeadlineExceeded               the run's (or the call's) time is spent: the user is deferred
     ├── StateError              the checkpoint
     │   ├── NewerSchema         written by a newer version: refused, nothing is overwritten
     │   ├── BrokenState         unreadable: set aside and rebuilt by reading
@@ -138,15 +138,15 @@ class NotFound(ServiceError):
     """404."""
 
 
-class Refused(ServiceError):
+class AccessDenied(ServiceError):
     """401 or 403, also with a fresh token."""
 
 
-class Rejected(ServiceError):
+class RequestRejected(ServiceError):
     """Another 4xx, or a redirect, which is never followed with a token."""
 
 
-class MalformedAnswer(ServiceError):
+class MalformedResponse(ServiceError):
     """A successful status whose body is not what the protocol promises."""
 
 
@@ -166,7 +166,7 @@ class UserUnknown(UserError):
     """The directory does not know this user."""
 
 
-class OutOfTime(PhotoSyncError):
+class DeadlineExceeded(PhotoSyncError):
     """No time left for this user; nothing is wrong with him."""
 
 

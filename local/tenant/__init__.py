@@ -4,10 +4,10 @@ It behaves as documentation and public reports say, is strict where the real ser
 every request on a tape and fails where a test wants it to.
 """
 
+from local.tenant.directory import Directory, Person, Photo
 from local.tenant.faults import Delivery, Fault, Faults
-from local.tenant.people import Directory, Person, Photo
 from local.tenant.quirks import Quirks, Quotas
-from local.tenant.tape import Entry, Tape
+from local.tenant.request_log import Entry, Tape
 from local.tenant.tenant import Tenant
 
 __all__ = [

@@ -7,8 +7,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from local.tenant.people import Person
-from local.tenant.wire import Request, Response, decode, json_response
+from local.tenant.directory import Person
+from local.tenant.http import Request, Response, decode, json_response
 
 if TYPE_CHECKING:
     from local.tenant.tenant import Tenant

@@ -2,7 +2,7 @@
 
 import uuid
 
-from local.tenant.wire import Response, json_response
+from local.tenant.http import Response, json_response
 
 _GRAPH_CODES = {
     401: "InvalidAuthenticationToken",

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 from local.tenant.fault_answers import error_info, error_json
-from local.tenant.tape import Entry
-from local.tenant.wire import Request, Response
+from local.tenant.http import Request, Response
+from local.tenant.request_log import Entry
 
 Kind = Literal[
     "status",

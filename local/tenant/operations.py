@@ -4,7 +4,7 @@ import json
 import re
 from typing import NamedTuple
 
-from local.tenant.wire import Request
+from local.tenant.http import Request
 
 _PHOTO = re.compile(r"^/?users(/[^/]+|\([^/]+\))/photos?(/[^/$]+)?$", re.IGNORECASE)
 _PHOTO_BYTES = re.compile(

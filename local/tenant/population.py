@@ -4,7 +4,7 @@ import random
 import uuid
 from dataclasses import dataclass
 
-from local.tenant.people import Directory, Person, Photo
+from local.tenant.directory import Directory, Person, Photo
 from local.tenant.pictures import Gallery, Picture
 from local.tenant.quirks import Quirks
 

@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 
-from local.tenant.wire import Clock
+from local.tenant.http import Clock
 
 
 class Window:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import BinaryIO
 
 from local.tenant.faults import Delivery
-from local.tenant.wire import Malformed, Request, Response, read_request
+from local.tenant.http import Malformed, Request, Response, read_request
 
 Handler = Callable[[Request], tuple[Response, Delivery]]
 

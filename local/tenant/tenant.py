@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Self
 
 from local.tenant.control import Control
+from local.tenant.directory import Directory
 from local.tenant.faults import Delivery, Fault, Faults
-from local.tenant.graph import Graph
-from local.tenant.graph_principals import Identity, Principals
-from local.tenant.identity import Tokens
-from local.tenant.identity_api import Certificate, IdentityEndpoint, Login
+from local.tenant.graph.principals import Identity, Principals
+from local.tenant.graph.service import Graph
+from local.tenant.http import Clock, Request, Response
+from local.tenant.identity.service import Certificate, IdentityEndpoint, Login
+from local.tenant.identity.tokens import Tokens
 from local.tenant.operations import classify
-from local.tenant.people import Directory
 from local.tenant.population import Population
 from local.tenant.quirks import Quirks, Quotas
+from local.tenant.request_log import THROTTLED, Entry, Tape
 from local.tenant.server import Listener
-from local.tenant.sharepoint import SharePoint
-from local.tenant.tape import THROTTLED, Entry, Tape
-from local.tenant.wire import Clock, Request, Response
+from local.tenant.sharepoint.service import SharePoint
 
 ORIGINS = ("graph", "mysite", "admin", "mysite2", "admin2", "login", "identity")
 #: In the envelope of a Graph batch, or as a part of a SharePoint batch.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.settings import SETTINGS, load
+from shared.config.settings import SETTINGS, load
 from tests.infra.templates import FILES, INFRA, ROOT, parsed, resources, the
 
 # Never valid on Flex Consumption (Microsoft Learn: Flex Consumption plan, deprecated settings).

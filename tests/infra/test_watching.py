@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.outcomes import Outcome
-from shared.report import SUMMARY_FIELDS, SUMMARY_PREFIX, summary
-from shared.runs import COMPLETED, INTERRUPTED, STOPPED, SYNC, Run
+from shared.checkpoint.runs import COMPLETED, INTERRUPTED, STOPPED, SYNC, Run
+from shared.model import Outcome
+from shared.sync.report import SUMMARY_FIELDS, SUMMARY_PREFIX, summary
 from tests.infra.templates import FILES, INFRA, ROOT, parsed, the
 
 QUERIES = {path.stem: path.read_text("utf-8") for path in sorted((INFRA / "queries").glob("*.kql"))}

@@ -1,0 +1,132 @@
+"""Error answers: which problem (RFC 9457) an error is to the caller."""
+
+import logging
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from shared.errors import (
+    AccessDenied,
+    ConfigurationError,
+    DeadlineExceeded,
+    NewerSchema,
+    PermissionMissing,
+    PhotoSyncError,
+    ServiceError,
+    StateError,
+    Throttled,
+    TokenUnavailable,
+    UserUnknown,
+)
+from shared.model import Outcome
+from shared.sync.user_sync import Result
+
+RETRY_SECONDS = 60
+"""What `Retry-After` says when nobody knows better."""
+
+_log = logging.getLogger("photo_sync.http")
+
+_KINDS: tuple[tuple[type[PhotoSyncError], HTTPStatus, str], ...] = (
+    (UserUnknown, HTTPStatus.NOT_FOUND, "unknown-user"),
+    (ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
+    (TokenUnavailable, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
+    (NewerSchema, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
+    (Throttled, HTTPStatus.SERVICE_UNAVAILABLE, "throttled"),
+    (DeadlineExceeded, HTTPStatus.SERVICE_UNAVAILABLE, "out-of-time"),
+    (ServiceError, HTTPStatus.BAD_GATEWAY, "service-failed"),
+    (StateError, HTTPStatus.BAD_GATEWAY, "storage-failed"),
+    (PhotoSyncError, HTTPStatus.BAD_GATEWAY, "failed"),
+)
+"""The first that fits counts."""
+
+
+class Problem(Exception):
+    """An error answer; raise it, or make it of another error by `of`.
+
+    Attributes:
+        status: HTTP status.
+        kind: last part of the problem's type.
+        detail: one sentence for the caller.
+        more: further members.
+        headers: of the answer.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        kind: str,
+        detail: str,
+        *,
+        more: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.more = dict(more or {})
+        self.headers = dict(headers or {})
+        super().__init__(detail)
+
+    def to_json(self) -> dict[str, Any]:
+        """Members as RFC 9457 names them, and ours."""
+        return {
+            "type": f"urn:photo-sync:problem:{self.kind}",
+            "title": self.kind.replace("-", " ").capitalize(),
+            "status": self.status.value,
+            "detail": self.detail,
+            **self.more,
+        }
+
+
+def of(error: Exception) -> Problem:
+    """Which problem an error is; of one that nobody foresaw, only its type is told."""
+    if isinstance(error, Problem):
+        return error
+    for kind, status, name in _KINDS:
+        if isinstance(error, kind):
+            return _known(status, name, str(error), error)
+    _log.error("internal error", exc_info=error)
+    return Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal-error",
+        f"internal error ({type(error).__name__}); the function's log has the details",
+    )
+
+
+def of_result(result: Result, members: Mapping[str, Any]) -> Problem:
+    """The problem of a user who was not finished.
+
+    Args:
+        result: with outcome `failed` or `deferred`.
+        members: what a success would tell; all but its detail is told here too.
+    """
+    error = result.error
+    if isinstance(error, AccessDenied):
+        graph = error.evidence.service == "graph"
+        error = PermissionMissing(
+            "Microsoft Graph" if graph else "SharePoint",
+            "User.Read.All" if graph else "User.ReadWrite.All and Sites.FullControl.All",
+            error.evidence,
+        )
+    if isinstance(error, (PermissionMissing, UserUnknown)):
+        problem = of(error)
+    else:
+        deferred = result.outcome is Outcome.DEFERRED
+        status = HTTPStatus.SERVICE_UNAVAILABLE if deferred else HTTPStatus.BAD_GATEWAY
+        problem = _known(
+            status, result.outcome.value, result.detail or "not reached in time", error
+        )
+    problem.more |= {key: value for key, value in members.items() if key != "detail"}
+    return problem
+
+
+def _known(status: HTTPStatus, kind: str, detail: str, error: Exception | None) -> Problem:
+    more = {}
+    if isinstance(error, (ServiceError, PermissionMissing)) and error.evidence.request_id:
+        more["requestId"] = error.evidence.request_id
+    headers = {}
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        wait = error.retry_after if isinstance(error, Throttled) else RETRY_SECONDS
+        headers["Retry-After"] = str(max(1, math.ceil(wait)))
+    return Problem(status, kind, detail, more=more, headers=headers)

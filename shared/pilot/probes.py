@@ -1,0 +1,281 @@
+"""The ten probes of the pilot; each looks at one user's ground and answers.
+
+Each raises `NotTried` when it cannot be asked, and what `shared.errors` says when it went wrong.
+Sources of the questions: where SharePoint's documentation and public reports disagree or are
+silent; docs/operate.md explains each.
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from shared.errors import (
+    AccessDenied,
+    NotFound,
+    PhotoSyncError,
+    ProfileMissing,
+    RequestRejected,
+    ServiceError,
+    Unavailable,
+)
+from shared.http.response import FORBIDDEN, number
+from shared.http.transport import Request
+from shared.model import SIZES, ThumbnailLocation
+from shared.pilot.context import (
+    PICTURE,
+    PLACEHOLDER,
+    SYNC_STATE,
+    TIMESTAMP,
+    Ground,
+    NotTried,
+    photo_page,
+    short,
+)
+from shared.sharepoint import csom, profiles
+from shared.sharepoint.photo_library import file_url, upload_url
+from shared.sharepoint.site import DIGEST_WANTED, JSON
+
+YES, NO, UNKNOWN, NOT_TRIED, LOOK = "yes", "no", "unknown", "not tried", "look"
+ANSWERS = (YES, NO, UNKNOWN, NOT_TRIED, LOOK)
+"""`look`: a person must; the detail says how."""
+
+_MADE_UP = "photo-sync-check@nobody.invalid"
+_BYTES = "application/octet-stream"
+_WORKS = "works"
+
+
+class Answer(NamedTuple):
+    """What a probe found.
+
+    Attributes:
+        answer: one of `ANSWERS`.
+        detail: what was seen, or what a person has to do.
+    """
+
+    answer: str
+    detail: str
+
+
+def writes(ground: Ground) -> Answer:
+    """P1: write his own PictureURL back, by each host."""
+    roles = ground.app.identity.claims(ground.admin).get("roles") or []
+    found = [f"roles in the token: {', '.join(map(str, roles)) or 'none'}"]
+    try:
+        value, answer = ground.writable()[PICTURE], NO
+    except NotTried as why:
+        value, answer = "", NOT_TRIED
+        found.append(str(why))
+    for name, host in ground.hosts.items():
+        tried = f"{name}: reading {_tried(partial(ground.read, host))}"
+        if value:
+            written = _tried(partial(_set, ground, host, PICTURE, value))
+            tried += f", writing {written}"
+            answer = YES if written == _WORKS else answer
+        found.append(tried)
+    return Answer(answer, "; ".join(found))
+
+
+def query(ground: Ground) -> Answer:
+    """P2: write the three properties back as they are, by one ProcessQuery."""
+    found = ground.writable()
+    stored = [(name, found[name]) for name in (PICTURE, TIMESTAMP, PLACEHOLDER) if found[name]]
+    before = ground.read(ground.admin).answer.headers
+    query = csom.set_properties(profiles.account_name(ground.user.upn), stored)
+    url = ground.admin + csom.PATH
+    try:
+        after = ground.site.post(url, query, "text/xml", judge=csom.check).headers
+    except (AccessDenied, RequestRejected) as refused:
+        return Answer(NO, short(refused))
+    left = [number(headers.get("RateLimit-Remaining")) for headers in (before, after)]
+    if left[0] is None or left[1] is None:
+        cost = "SharePoint sends RateLimit headers only from 80 % of the quota on"
+    else:
+        cost = f"RateLimit-Remaining fell from {left[0]:g} to {left[1]:g}"
+    return Answer(YES, f"{len(stored)} properties in one query; what it is charged: {cost}")
+
+
+def digest(ground: Ground) -> Answer:
+    """P3: upload one of his thumbnails again, with identical bytes, without a digest."""
+    ground.writable()
+    place = ground.place()
+    size, data = _bytes(ground, place)
+    url = upload_url(place, size)
+    call = Request(
+        "POST", url, headers={"Accept": JSON, "Content-Type": _BYTES}, body=data, write=True
+    )
+    try:
+        ground.site.service.send(ground.budget, call)
+        answer, found = NO, "uploaded without one"
+    except AccessDenied as refused:
+        if not refused.evidence.code.startswith(DIGEST_WANTED):
+            raise
+        ground.site.post(url, data, _BYTES)
+        answer, found = YES, "refused without one, uploaded with one"
+    if _content(ground, place, size) != data:
+        found += "; but it reads back otherwise: call POST /api/sync/{user}?force=true"
+    return Answer(answer, f"{place.file_name(size)}, {len(data)} bytes: {found}")
+
+
+def timestamp(ground: Ground) -> Answer:
+    """P4: write the present moment as the picture's timestamp, and look."""
+    before = ground.writable()
+    moment = profiles.timestamp(ground.app.clock.time())
+    if moment == before[TIMESTAMP]:
+        moment = str(int(moment) + 1)
+    try:
+        _set(ground, ground.admin, TIMESTAMP, moment)
+    except (AccessDenied, RequestRejected) as refused:
+        return Answer(NO, short(refused))
+    after = ground.read(ground.admin)
+    kept, shown = after[TIMESTAMP] == moment, after.shown.endswith(f"?t={moment}")
+    found = f"written {moment}, stored {after[TIMESTAMP]}, PictureUrl {after.shown or 'empty'}"
+    return Answer(YES if kept and shown else NO, found)
+
+
+def browser(ground: Ground) -> Answer:
+    """P5: only a signed-in browser sees what people see."""
+    page = photo_page(ground.root, ground.user.upn)
+    try:
+        picture = ground.place().path("L")
+    except NotTried as why:
+        picture = f"({why})"
+    try:
+        plans = ground.graph(f"users/{ground.user.id}?$select=assignedPlans").value["assignedPlans"]
+        exchange = any(
+            str(plan["service"]).lower() == "exchange" and plan["capabilityStatus"] == "Enabled"
+            for plan in plans
+        )
+        licence = "with" if exchange else "without"
+    except (PhotoSyncError, KeyError, TypeError):
+        licence = "with or without"
+    return Answer(
+        LOOK,
+        f"draw a mark into {picture}, then open {page} in a private window: is it the marked file? "
+        f"Afterwards POST /api/sync/{{user}}?force=true. This user is {licence} an Exchange plan; "
+        "look at one of each",
+    )
+
+
+def native(ground: Ground) -> Answer:
+    """P6: list his files under every name they may have, to compare with a day later."""
+    found, host, user = ground.found(), ground.mysite, ground.user
+    by_name = user.upn.lower().replace("@", "_").replace(".", "_")
+    prefixes, folder = [user.id, by_name], ground.folder()
+    with suppress(NotTried):
+        prefixes.insert(0, ground.place().prefix)
+    files = []
+    for prefix in dict.fromkeys(prefixes):
+        at = ThumbnailLocation(host, folder, prefix)
+        files += [
+            f"{at.file_name(size)} {file[0]} bytes of {file[1]}"
+            for size in SIZES
+            if (file := ground.file(at, size))
+        ]
+    return Answer(
+        LOOK,
+        f"now: {', '.join(files) or 'no file'}; {SYNC_STATE} {found[SYNC_STATE] or 'not set'}. Let "
+        "the user open his own profile photo in SharePoint after 24 hours, run the pilot with "
+        "dry_run=true and compare",
+    )
+
+
+def unknown(ground: Ground) -> Answer:
+    """P7: ask for somebody who does not exist."""
+    return _nobody(ground, _MADE_UP)
+
+
+def drive(ground: Ground) -> Answer:
+    """P8: ask Microsoft Graph for the drives of the My Site host."""
+    path = f"sites/{urlsplit(ground.mysite).hostname}/drives?$select=id,name,webUrl,system"
+    try:
+        value = ground.graph(path).value
+    except ServiceError as error:
+        url = f"{ground.app.settings.graph_url}/v1.0/{path}"
+        return Answer(LOOK, f"the app gets {short(error)}. In Graph Explorer: GET {url}")
+    drives = value.get("value") if isinstance(value, dict) else None
+    names = [str(drive.get("name")) for drive in drives or [] if isinstance(drive, dict)]
+    return Answer(YES if "User Photos" in names else NO, f"drives: {', '.join(names) or 'none'}")
+
+
+def one_token(ground: Ground) -> Answer:
+    """P9: show one host's token to the others."""
+    own = ground.root or ground.mysite
+    others = {name: host for name, host in ground.hosts.items() if host != own}
+    site = ground.with_token_of(own, list(others.values()))
+    passed, found = 0, [f"with the token of {own}"]
+    for name, host in others.items():
+        try:
+            ground.read(host, site=site)
+            said, opened = _WORKS, True
+        except ProfileMissing as missing:
+            said, opened = str(missing), True
+        except AccessDenied as refused:
+            # 403 is about rights, so the token itself was taken.
+            said, opened = short(refused), refused.evidence.status == FORBIDDEN
+        passed += opened
+        found.append(f"{name}: {said}")
+    return Answer(YES if passed == len(others) else NO, "; ".join(found))
+
+
+def guests(ground: Ground) -> Answer:
+    """P10: a guest's account name has a # in it, his files are named by his object id."""
+    upn = ground.user.upn
+    if "#ext#" not in upn.lower():
+        made_up = f"{_MADE_UP.replace('@', '_')}#EXT#@{upn.rpartition('@')[2]}"
+        found = _nobody(ground, made_up).detail
+        return Answer(UNKNOWN, f"not a guest; for a made-up one: {found}. Run it for a guest")
+    ground.found()
+    file = ground.file(ThumbnailLocation(ground.mysite, ground.folder(), ground.user.id), "M")
+    return Answer(YES, f"his profile is read; file by object id: {'there' if file else 'none'}")
+
+
+def _nobody(ground: Ground, upn: str) -> Answer:
+    url = profiles.read_url(ground.admin, upn)
+    try:
+        answer = ground.site.get(url)
+        status, value, said = answer.status, answer.value, json.dumps(answer.value)[:80]
+    except (Unavailable, RequestRejected, NotFound) as error:
+        status, said = error.evidence.status, short(error)
+        value = {"error": {"message": error.evidence.message}}
+    try:
+        profiles.parse(status, value)
+    except ProfileMissing:
+        return Answer(YES, f"understood as no profile: {said}")
+    return Answer(NO, f"not understood, tell the maintainers: {said}")
+
+
+def _tried(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except (ServiceError, ProfileMissing) as error:
+        return f"fails ({short(error)})"
+    return _WORKS
+
+
+def _set(ground: Ground, host: str, name: str, value: str) -> None:
+    account = profiles.account_name(ground.user.upn)
+    body = {"accountName": account, "propertyName": name, "propertyValue": value}
+    ground.site.post(profiles.write_url(host), json.dumps(body).encode(), JSON, want_json=False)
+
+
+def _bytes(ground: Ground, place: ThumbnailLocation) -> tuple[str, bytes]:
+    """A thumbnail, complete for sure: it is going to be written back.
+
+    Raises:
+        NotTried: there is none, or its length is not what SharePoint says.
+    """
+    for size in ("S", "M", "L"):
+        file = ground.file(place, size)
+        if file and file[0]:
+            data = _content(ground, place, size)
+            if len(data) != file[0]:
+                raise NotTried("the file is not as long as SharePoint says")
+            return size, data
+    raise NotTried("there is no file behind PictureURL")
+
+
+def _content(ground: Ground, place: ThumbnailLocation, size: str) -> bytes:
+    return ground.site.get(file_url(place, size, "/$value"), want_json=False).body

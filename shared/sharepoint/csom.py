@@ -1,0 +1,121 @@
+"""The one query of SharePoint's client-side object model that we need: set profile properties.
+
+Sources: [MS-CSOM] 3.1.4.1 ProcessQuery for the envelope; the TypeId of PeopleManager and the use
+of several methods in one query are what five independent public clients send.
+"""
+
+from collections.abc import Iterable
+from xml.sax.saxutils import escape
+
+from shared.errors import AccessDenied, Evidence, ProfileMissing, RequestRejected, ServiceError
+from shared.http.response import Response, printable
+
+PATH = "/_vti_bin/client.svc/ProcessQuery"
+ACCESS_DENIED = -2147024891
+"""HRESULT of System.UnauthorizedAccessException."""
+
+_PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"
+_NAMESPACE = "http://schemas.microsoft.com/sharepoint/clientquery/2009"
+NO_PROFILE = "SharePoint has no profile for this user yet"
+"""Text of `ProfileMissing`."""
+
+_NO_PROFILE = ("User Profile Error 1000", "User Not Found")
+_NOT_ALLOWED = ("UnauthorizedAccess",)
+_NOT_ADMIN = ("managing your own data", "required permissions to access profile")
+
+
+def set_properties(account: str, properties: Iterable[tuple[str, str]]) -> bytes:
+    """A ProcessQuery body that sets single-valued profile properties, in this order.
+
+    An error ends the query and leaves the earlier actions done, so the property that makes the
+    rest visible belongs last.
+
+    Args:
+        account: claims name, not URL-encoded.
+        properties: name and value.
+    """
+    actions = "".join(
+        f'<Method Name="SetSingleValueProfileProperty" Id="{number}" ObjectPathId="1"><Parameters>'
+        + "".join(
+            f'<Parameter Type="String">{_text(value)}</Parameter>'
+            for value in (account, name, value)
+        )
+        + "</Parameters></Method>"
+        for number, (name, value) in enumerate(properties, start=3)
+    )
+    return (
+        '<Request AddExpandoFieldTypeSuffix="true" SchemaVersion="15.0.0.0" '
+        f'LibraryVersion="16.0.0.0" ApplicationName="PhotoSync" xmlns="{_NAMESPACE}">'
+        f'<Actions><ObjectPath Id="2" ObjectPathId="1"/>{actions}</Actions>'
+        f'<ObjectPaths><Constructor Id="1" TypeId="{_PEOPLE_MANAGER}"/></ObjectPaths></Request>'
+    ).encode()
+
+
+def check(answer: Response) -> None:
+    """Make sure that a query succeeded; SharePoint answers 200 also when it failed.
+
+    Raises:
+        ProfileMissing: there is no profile with this account name.
+        AccessDenied: the identity may not write profiles.
+        RequestRejected: any other error of the query.
+        MalformedResponse: not the answer of a query.
+    """
+    body = answer.value
+    head = body[0] if isinstance(body, list) and body else None
+    if not isinstance(head, dict) or "ErrorInfo" not in head:
+        raise answer.malformed("no ProcessQuery answer")
+    info = head["ErrorInfo"]
+    if info is None:
+        return
+    if not isinstance(info, dict):
+        raise answer.malformed("ErrorInfo of unknown form")
+    raise error_for(
+        answer.evidence,
+        code=info.get("ErrorCode"),
+        kind=printable(info.get("ErrorTypeName")),
+        message=printable(info.get("ErrorMessage")),
+    )
+
+
+def error_for(
+    evidence: Evidence, *, code: object, kind: str, message: str
+) -> ProfileMissing | ServiceError:
+    """The error that a SharePoint code, type and text stand for.
+
+    Texts are localised, so numbers and types decide where there are any.
+    """
+    shown = " ".join(part for part in (printable(code, 40), printable(kind, 100)) if part)
+    found = Evidence(
+        evidence.service,
+        evidence.method,
+        evidence.url,
+        evidence.status,
+        shown,
+        printable(message),
+        evidence.request_id,
+    )
+    if says_no_profile(message):
+        return ProfileMissing(NO_PROFILE)
+    if (
+        printable(code) == str(ACCESS_DENIED)
+        or any(text in kind for text in _NOT_ALLOWED)
+        or any(text in message for text in _NOT_ADMIN)
+    ):
+        return AccessDenied(found)
+    return RequestRejected(found)
+
+
+def says_no_profile(message: str) -> bool:
+    """Whether an error text means that the account has no profile; there is no code for it."""
+    return any(text in message for text in _NO_PROFILE)
+
+
+def _text(value: str) -> str:
+    """A value as XML text; characters XML cannot hold are refused.
+
+    Raises:
+        ValueError: a control character.
+    """
+    if any(ord(c) < 32 or ord(c) in {0xFFFE, 0xFFFF} or 0xD800 <= ord(c) < 0xE000 for c in value):  # noqa: PLR2004 - XML 1.0, 2.2
+        raise ValueError(f"cannot be sent as XML: {value!r}")
+    return escape(value, {'"': "&quot;"})

@@ -1,0 +1,314 @@
+"""The run's document and the choice of the run that a firing works on."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.checkpoint import runs
+from shared.checkpoint.records import iso, parse_document
+from shared.checkpoint.runs import (
+    COMPLETED,
+    DRY_RUN,
+    INTERRUPTED,
+    RUNNING,
+    STOPPED,
+    SYNC,
+    Run,
+    next_run,
+)
+from shared.errors import BrokenState, NewerSchema
+from shared.model import Outcome
+
+HOUR = 3600.0
+NOW = 1_790_000_000.0
+INTERVAL = 12 * HOUR
+ID = "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0"
+
+STEADY = settings(derandomize=True, deadline=None)
+
+_text = st.text(max_size=10)
+_count = st.integers(0, 10**9)
+_moment = st.floats(0, 4e9).map(iso)
+_run = st.builds(
+    Run,
+    id=_text,
+    version=_text,
+    trigger=_text,
+    mode=st.sampled_from([SYNC, DRY_RUN]),
+    scope=_text,
+    started=_moment,
+    updated=st.just("") | _moment,
+    ended=st.just("") | _moment,
+    status=st.sampled_from([RUNNING, COMPLETED, INTERRUPTED, STOPPED]),
+    reason=_text,
+    firings=_count,
+    cursor=st.just("") | st.uuids().map(str),
+    listed=_count,
+    previous_listed=st.none() | _count,
+    in_scope=_count,
+    counts=st.fixed_dictionaries({outcome.value: _count for outcome in Outcome}),
+    requests=st.fixed_dictionaries({"graph": _count, "sharepoint": _count}),
+    throttled=_count,
+    received=_count,
+    sent=_count,
+    source_fault=_text,
+    removal_candidates=_count,
+    removals_held_back=_count,
+    removal_limit=st.none() | _count,
+    removal_note=_text,
+    reverified=_count,
+)
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def run(started: float = NOW, **fields: Any) -> Run:
+    """A finished run that listed 100 users."""
+    values: dict[str, Any] = {"id": "before", "version": "1", "trigger": "timer", "mode": SYNC}
+    values |= {"scope": "all", "status": COMPLETED, "listed": 100, "started": iso(started)}
+    return Run(**values | fields)
+
+
+def fire(
+    previous: Run | None,
+    *,
+    now: float = NOW,
+    interval: float = INTERVAL,
+    mode: str = SYNC,
+    scope: str = "all",
+) -> tuple[Run | None, Run | None]:
+    """What a firing finds to do."""
+    return next_run(
+        previous, run_id="new", version="2", mode=mode, scope=scope, now=now, interval=interval
+    )
+
+
+def document(**changed: Any) -> dict[str, Any]:
+    """A run's document with some fields changed."""
+    return run(updated=iso(NOW), ended=iso(NOW), cursor=ID).to_json() | changed
+
+
+# -- the document --------------------------------------------------------------------------------
+
+
+def test_report_has_what_the_contract_names() -> None:
+    """What operators are promised to find in a report, and the schema."""
+    report = run(in_scope=3, counts={"updated": 3}).to_json()
+
+    assert {"id", "version", "trigger", "mode", "started", "ended", "status"} < report.keys()
+    assert {"inScope", "counts", "requests", "throttled", "bytes"} < report.keys()
+    assert report["schema"] == 1
+    assert list(report["counts"]) == [outcome.value for outcome in Outcome]
+    assert list(report["requests"]) == ["graph", "sharepoint"]
+    assert list(report["bytes"]) == ["received", "sent"]
+    assert report["removals"]["heldBack"] == 0
+
+
+@STEADY
+@given(_run)
+def test_round_trip(one: Run) -> None:
+    """A run is read back as it was written."""
+    assert runs.from_json(parse_document(json.dumps(one.to_json()).encode())) == one
+
+
+def test_the_document_that_only_carries_the_lease_is_no_run() -> None:
+    """Before the first run there is a document without one."""
+    assert runs.from_json({"schema": 1, "status": "none"}) is None
+
+
+@STEADY
+@given(st.binary(max_size=60) | _json.map(json.dumps).map(str.encode))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    """Whatever stands in run.json, it is a run, none, or refused by a typed error."""
+    try:
+        found = runs.from_json(parse_document(data))
+    except (BrokenState, NewerSchema):
+        return
+    assert found is None
+
+
+@STEADY
+@given(st.data())
+def test_any_spoilt_field_is_read_or_refused(data: st.DataObject) -> None:
+    """A run with one field spoilt is read so that it can be written again, or refused."""
+    spoilt = document()
+    holder = data.draw(st.sampled_from([spoilt, spoilt["removals"], spoilt["bytes"]]))
+    holder[data.draw(st.sampled_from(sorted(holder)))] = data.draw(_json)
+    try:
+        found = runs.from_json(spoilt)
+    except BrokenState:
+        return
+    if found:
+        again = runs.from_json(found.to_json())
+        assert again is not None
+        assert again.to_json() == found.to_json()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"status": "sleeping"},
+        {"mode": "wild"},
+        {"started": ""},
+        {"started": "../x"},
+        {"started": "0001-01-01T00:00:00+23:59"},
+        {"ended": "late"},
+        {"updated": 7},
+        {"cursor": "nobody"},
+        {"cursor": 1},
+        {"counts": {"exploded": 1}},
+        {"counts": {"updated": -1}},
+        {"counts": {"updated": True}},
+        {"counts": []},
+        {"requests": {"graph": "1"}},
+        {"removals": None},
+        {"bytes": {"received": 1}},
+        {"previousListed": "many"},
+        {"inScope": 1.5},
+        {"reason": 5},
+    ],
+)
+def test_broken_runs(changed: dict[str, Any]) -> None:
+    """A run that could not be resumed or reported is broken, instead of stopping every firing."""
+    with pytest.raises(BrokenState):
+        runs.from_json(document(**changed))
+
+
+@pytest.mark.parametrize("name", sorted(document()))
+def test_every_field_is_needed(name: str) -> None:
+    """A document without one of its fields is broken (the schema is judged before)."""
+    cut = document()
+    del cut[name]
+    if name == "schema":
+        with pytest.raises(BrokenState):
+            parse_document(json.dumps(cut).encode())
+    else:
+        with pytest.raises(BrokenState):
+            runs.from_json(cut)
+
+
+# -- accounts ------------------------------------------------------------------------------------
+
+
+def test_the_sum_of_counts_is_the_users_in_scope() -> None:
+    """Whoever has no outcome when a run ends is deferred."""
+    one = run(in_scope=10)
+    one.count(Outcome.UPDATED)
+    one.count(Outcome.UNCHANGED, 5)
+    one.end(iso(NOW))
+
+    assert one.counts == {"updated": 1, "unchanged": 5, "deferred": 4}
+    assert sum(one.to_json()["counts"].values()) == 10
+    assert one.done() == 6
+    assert one.ended == iso(NOW)
+
+
+def test_ending_twice_counts_once() -> None:
+    """A run that is ended again, because another firing closes it, keeps its accounts."""
+    one = run(in_scope=2, counts={"updated": 1, "deferred": 1})
+    one.end(iso(NOW))
+    assert one.counts == {"updated": 1, "deferred": 1}
+
+
+# -- which run -----------------------------------------------------------------------------------
+
+
+def test_the_first_firing_starts_a_run() -> None:
+    """Nothing is known: a run starts, with no earlier list to compare with."""
+    new, closed = fire(None)
+    assert new == Run("new", "2", "timer", SYNC, "all", iso(NOW))
+    assert closed is None
+
+
+NOTHING, RESUME, START, REPLACE = "nothing", "resume", "start", "close and start"
+
+
+@pytest.mark.parametrize(
+    ("previous", "settings", "expected"),
+    [
+        # Finished: by its start, not by its end.
+        (run(NOW - INTERVAL + 1), {}, NOTHING),
+        (run(NOW - INTERVAL), {}, START),
+        (run(NOW - INTERVAL - 1), {}, START),
+        (run(NOW), {}, NOTHING),
+        (run(NOW - 1), {"interval": 0}, START),
+        (run(NOW), {"interval": 0}, START),
+        (run(NOW - 1), {"scope": "other"}, NOTHING),
+        # A clock that was wrong must not stop the program for years.
+        (run(NOW + HOUR), {}, NOTHING),
+        (run(NOW + 1000 * HOUR), {}, START),
+        (run(NOW + 1000 * HOUR, status=RUNNING), {}, REPLACE),
+        # Unfinished: whatever the interval.
+        *((run(NOW - HOUR, status=status), {}, RESUME) for status in (RUNNING, INTERRUPTED)),
+        (run(NOW - HOUR, status=STOPPED), {}, RESUME),
+        (run(NOW - HOUR, status=INTERRUPTED), {"interval": 0}, RESUME),
+        (run(NOW - 48 * HOUR, status=INTERRUPTED), {}, RESUME),
+        (run(NOW - 48 * HOUR - 1, status=INTERRUPTED), {}, REPLACE),
+        (run(NOW - 48 * HOUR - 1, status=RUNNING), {}, REPLACE),
+        (run(NOW - HOUR, status=INTERRUPTED), {"scope": "other"}, REPLACE),
+        (run(NOW - HOUR, status=INTERRUPTED), {"mode": DRY_RUN}, REPLACE),
+        # Dry and real runs do not wait for each other.
+        (run(NOW - HOUR, mode=DRY_RUN), {}, START),
+        (run(NOW - HOUR), {"mode": DRY_RUN}, START),
+        (run(NOW - HOUR, mode=DRY_RUN), {"mode": DRY_RUN}, NOTHING),
+        (run(NOW - HOUR, mode=DRY_RUN, status=INTERRUPTED), {}, REPLACE),
+    ],
+)
+def test_which_run(previous: Run, settings: dict[str, Any], expected: str) -> None:
+    """A finished run keeps the next one waiting; an unfinished one is resumed, for 48 hours."""
+    before = replace(previous)
+
+    new, closed = fire(previous, **settings)
+
+    found = {
+        (True, False): NOTHING,
+        (False, False): START,
+        (False, True): REPLACE,
+    }[new is None, closed is not None]
+    if new is previous:
+        assert new.firings == before.firings + 1
+        assert replace(new, firings=before.firings) == before
+        found = RESUME
+    elif new:
+        assert new.id == "new"
+        assert new.started == (iso(NOW + 0.001) if before.started == iso(NOW) else iso(NOW))
+        assert new.previous_listed == 100
+        assert closed in (None, previous)
+    assert expected == found
+
+
+def test_two_runs_never_share_their_report() -> None:
+    """Reports are named by `started`, so two runs in one millisecond are parted."""
+    new, _ = fire(run(NOW), interval=0)
+    assert new is not None
+    assert new.started == iso(NOW + 0.001)
+
+
+@pytest.mark.parametrize(
+    ("listed", "previous_listed", "expected"),
+    [(100, None, 100), (100, 90, 100), (0, 90, 90), (0, None, None)],
+)
+def test_a_run_that_died_before_listing_hides_no_earlier_list(
+    listed: int, previous_listed: int | None, expected: int | None
+) -> None:
+    """The list of users is compared with the last one that there was."""
+    stale = run(NOW - 72 * HOUR, status=RUNNING, listed=listed, previous_listed=previous_listed)
+    new, _ = fire(stale)
+    assert new is not None
+    assert new.previous_listed == expected
+
+
+def test_another_scope_is_no_removal() -> None:
+    """After a change of the scope settings the list is not trusted to tell who is gone."""
+    new, _ = fire(run(NOW - 24 * HOUR), scope="other")
+    assert new is not None
+    assert "scope settings changed" in new.source_fault

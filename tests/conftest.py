@@ -1,0 +1,70 @@
+"""Fixtures of the tests of the whole program."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from local.support.azurite import Azurite
+from shared.app import App
+from shared.checkpoint.store import Checkpoint
+from tests.support.blob_faults import BlobFaults, program
+from tests.support.served_world import Served
+from tests.support.world import World
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """Blob storage, one for each test process."""
+    with Azurite() as running:
+        yield running
+
+
+@pytest.fixture
+def world(azurite: Azurite) -> Iterator[Callable[..., World]]:
+    """Makes worlds (see `World`) that end with the test."""
+    with ExitStack() as stack:
+
+        def make(**arguments: Any) -> World:
+            return stack.enter_context(World(azurite, **arguments))
+
+        yield make
+
+
+@pytest.fixture
+def served(world: Callable[..., World]) -> Iterator[Callable[..., Served]]:
+    """Makes a world whose functions answer over HTTP; one for each test."""
+    with ExitStack() as stack:
+
+        def make(**arguments: Any) -> Served:
+            return stack.enter_context(Served(world(**arguments)))
+
+        yield make
+
+
+@pytest.fixture
+def app(azurite: Azurite) -> App:
+    """The program on a container that exists."""
+    program_ = program(azurite)
+    program_.checkpoint().prepare()
+    return program_
+
+
+@pytest.fixture
+def checkpoint(app: App) -> Checkpoint:
+    """Its checkpoint."""
+    return app.checkpoint()
+
+
+@pytest.fixture
+def container(app: App) -> ContainerClient:
+    """Its container, for those who look or meddle."""
+    return app.container
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch, azurite: Azurite) -> BlobFaults:
+    """Faults of storage."""
+    return BlobFaults(monkeypatch, azurite)

@@ -1,0 +1,74 @@
+"""Tenant, storage and functions together, as the demo and `make start` run them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from local.demo import __main__ as demo
+from local.support.stack import Stack, StackFailed
+
+ROOT = Path(__file__).parents[3]
+_ROW = re.compile(r"^ +(\S.*?) {2,}([\d,]+) +([\d,]+)$", re.MULTILINE)
+
+
+def test_demo_tells_two_nights_and_writes_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second night writes the five changed people and nobody else; no key is printed."""
+    monkeypatch.setattr(demo, "_FOLDER", tmp_path)
+    monkeypatch.setattr(demo, "end_on_sigterm", lambda: None)  # this is the tests' process
+    assert demo.main(["--users", "60"]) == 0
+    said = capsys.readouterr().out
+    rows = {name: (one, two) for name, one, two in re.findall(_ROW, said)}
+    assert rows["updated"][1] == "5"
+    assert rows["unchanged"] == ("0", str(int(rows["updated"][0]) - 5))
+    assert rows["of which write"][1] == str(5 * 4)  # three files, one query
+    assert '"outcome": "updated"' in said
+    assert re.findall("x-functions-key: (.+?)'", said) == ["…"]
+    assert (tmp_path / "index.html").as_uri() in said
+    assert (tmp_path / "index.html").read_text().count('class="panel person"') == 60 + 5
+
+
+def test_dying_host_is_explained_by_its_log(tmp_path: Path) -> None:
+    """The error ends with what the failing part said."""
+    settings = {"SYNC_SCHEDULE": "sometimes"}
+    with pytest.raises(StackFailed, match="'sometimes' must have 6 fields"):  # noqa: SIM117
+        with Stack(users=2, log=tmp_path / "host.log", settings=settings):
+            pass
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_start_serves_until_it_is_ended(
+    ending: signal.Signals, nobody_listens: Callable[[str], bool]
+) -> None:
+    """It prints ready commands; afterwards nothing listens, however it ended."""
+    command = [sys.executable, "-m", "local.start", "--users", "5", "--port", "0"]
+    with subprocess.Popen(  # noqa: S603 - our own command line
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as start:
+        assert start.stdout is not None
+        lines = []
+        for line in start.stdout:
+            lines.append(line)
+            if line.startswith("Ctrl-C"):
+                break
+        start.send_signal(ending)
+    commands = [line.strip() for line in lines if line.startswith("  curl ")]
+    urls = [command.split()[-1] for command in commands]
+    paths = [urlsplit(url).path for url in urls]
+    assert paths[:2] == ["/admin/functions/SyncTimer", "/api/sync"]
+    assert paths[2].startswith("/api/sync/")
+    assert nobody_listens(urls[0])

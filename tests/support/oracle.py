@@ -1,0 +1,159 @@
+"""What SharePoint should show, judged by the directory alone, and what records may claim of it.
+
+Knows nothing of how the program came to its result: it looks at the emulated tenant and at the
+blobs, never at the program's memory.
+"""
+
+import hashlib
+
+from local.tenant import Person
+from shared.checkpoint.records import Record
+from shared.checkpoint.runs import Run
+from shared.errors import InvalidPhoto
+from shared.model import ThumbnailLocation
+from shared.photos.thumbnails import Thumbnails, render
+from tests.support.world import World, outcomes
+
+SIZES = (48, 96, 300)
+_EXCHANGE_SIDE = 648
+_digests: dict[tuple[int, int], tuple[bytes, str]] = {}
+_rendered: dict[str, Thumbnails | None] = {}
+
+
+def served(person: Person) -> bytes | None:
+    """What Exchange gives of a person's photo: at most 648 pixels wide or high."""
+    return person.photo.picture.rendition(_EXCHANGE_SIDE) if person.photo else None
+
+
+def digest(data: bytes) -> str:
+    """SHA-256, hexadecimal; computed once for each object, which is kept."""
+    kept, known = _digests.setdefault((id(data), len(data)), (data, ""))
+    if not known:
+        known = hashlib.sha256(kept).hexdigest()
+        _digests[id(data), len(data)] = kept, known
+    return known
+
+
+def thumbnails(data: bytes) -> Thumbnails | None:
+    """The three files that belong to a photo; None when it cannot be used."""
+    key = digest(data)
+    if key not in _rendered:
+        try:
+            _rendered[key] = render(data, SIZES)
+        except InvalidPhoto:
+            _rendered[key] = None
+    return _rendered[key]
+
+
+def is_in_scope(person: Person) -> bool:
+    """Whether the default filter means this person."""
+    mailbox = any(
+        plan["service"] == "exchange" and plan["capabilityStatus"] == "Enabled"
+        for plan in person.plans
+    )
+    return person.account_enabled and person.user_type == "Member" and mailbox
+
+
+class Oracle:
+    """Remembers what was there before the program's first write; make it right after the world.
+
+    Args:
+        world: to judge.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._tenant = world.tenant
+        self._before = self._files()
+        self.photos: dict[str, bytes] = {}
+        self.look()
+
+    def look(self) -> None:
+        """Remember the photos of today, so that a claim about one of them can be judged later."""
+        for person in self._tenant.directory.people.values():
+            data = served(person)
+            if data is not None:
+                self.photos.setdefault(digest(data), data)
+
+    def people(self) -> list[Person]:
+        """Everybody in scope."""
+        return [p for p in self._tenant.directory.people.values() if is_in_scope(p)]
+
+    def shown(self, person_id: str) -> dict[str, bytes | None]:
+        """What SharePoint shows of a person, by size."""
+        return {size: self._tenant.sharepoint.shown_picture(person_id, size) for size in "SML"}
+
+    def wrong(self) -> dict[str, str]:
+        """People in scope for whom SharePoint does not show what Exchange holds, and why."""
+        return {p.upn: why for p in self.people() if p.has_profile and (why := self._wrong(p))}
+
+    def false_claims(self) -> list[str]:
+        """Records that claim a picture which SharePoint does not hold or does not show."""
+        self.look()
+        files = self._files()
+        return [
+            record.upn
+            for user_id, record in self._world.records().items()
+            if record.photo and record.photo.sha256 and not self._is_true(user_id, record, files)
+        ]
+
+    def orphans(self) -> list[str]:
+        """Files that the program made and that no record knows."""
+        known = {
+            path
+            for record in self._world.records().values()
+            if record.photo
+            for path in _paths(record.photo.place)
+        }
+        return [
+            path
+            for path, content in self._files().items()
+            if self._before.get(path) != content and path not in known
+        ]
+
+    def verify(self, run: Run) -> None:
+        """After a clean run: converged, honest, tidy, and every user in exactly one count."""
+        assert (run.status, run.reason) == ("completed", "")
+        assert self.wrong() == {}
+        assert self.false_claims() == []
+        assert self.orphans() == []
+        assert sum(outcomes(run).values()) == run.in_scope == len(self.people())
+
+    def _wrong(self, person: Person) -> str:
+        data = served(person)
+        shown = self.shown(person.id)
+        if data is None:
+            ours = any(content not in (None, *self._before.values()) for content in shown.values())
+            return "still shows a photo that is gone" if ours else ""
+        wanted = thumbnails(data)
+        if wanted is None:
+            return ""
+        if shown != {"S": wanted.small, "M": wanted.medium, "L": wanted.large}:
+            return "shows nothing" if shown["M"] is None else "shows something else"
+        return ""
+
+    def _is_true(self, user_id: str, record: Record, files: dict[str, bytes]) -> bool:
+        photo = record.photo
+        assert photo
+        wanted = thumbnails(self.photos[photo.sha256])
+        assert wanted
+        held = [files.get(path) for path in _paths(photo.place)]
+        if held != [wanted.small, wanted.medium, wanted.large]:
+            return False
+        if user_id not in self._tenant.directory.people:
+            return True  # with the user went his profile
+        profile = self._tenant.sharepoint.profile(user_id)
+        state = profile["SPS-PicturePlaceholderState"]
+        return (profile["PictureURL"], state) == (photo.place.picture_url, "0")
+
+    def _files(self) -> dict[str, bytes]:
+        """Every file of every My Site host by URL, not encoded."""
+        return {
+            f"{self._tenant.url(origin)}{path}": content
+            for origin, library in self._tenant.sharepoint.library.items()
+            for path, content in library.contents().items()
+        }
+
+
+def _paths(place: ThumbnailLocation) -> list[str]:
+    return [f"{place.host}{place.path(size)}" for size in "SML"]

@@ -1,0 +1,155 @@
+"""An emulated tenant and the program's two clients of it, on a virtual clock, without storage."""
+
+import threading
+from typing import Any, Self
+
+from local.support.clock import VirtualClock
+from local.tenant import Fault, Quirks, Quotas, Tenant
+from local.tenant.directory import Person
+from shared.graph.client import Graph
+from shared.http.service import Budget, Service
+from shared.model import ThumbnailLocation, User
+from shared.photos.thumbnails import Thumbnails
+from shared.sharepoint.client import SharePoint, owns
+from shared.sharepoint.locations import choose
+from shared.sharepoint.profiles import Profile
+
+IMAGES = Thumbnails(b"small", b"medium!", b"large bytes")
+
+
+class _Minted:
+    """Tokens straight from the tenant, with the roles of the moment; kept until forgotten."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+        self._kept: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def token(self, resource: str) -> str:
+        """A token for this origin."""
+        identity = self._tenant.user_identity
+        with self._lock:
+            if resource not in self._kept:
+                self._kept[resource] = self._tenant.tokens.mint(
+                    resource, identity.client_id, identity.object_id
+                )
+            return self._kept[resource]
+
+    def forget(self, resource: str) -> None:
+        """Renew."""
+        with self._lock:
+            self._kept.pop(resource, None)
+
+
+class Clients:
+    """Use as a context manager.
+
+    Args:
+        users: number of people; the first 60 are of every kind unless `plain`.
+        seconds: budget of the invocation.
+        quirks, quotas: of the tenant.
+    """
+
+    def __init__(
+        self,
+        *,
+        users: int = 60,
+        plain: bool = False,
+        seconds: float = 3600,
+        quirks: Quirks | None = None,
+        quotas: Quotas | None = None,
+        concurrency: int = 8,
+    ) -> None:
+        self.clock = VirtualClock()
+        self.tenant = Tenant(
+            users=users, plain=plain, clock=self.clock, quirks=quirks, quotas=quotas
+        )
+        self.seconds = seconds
+        self.concurrency = concurrency
+
+    def __enter__(self) -> Self:
+        self.tenant.start()
+        self.renew()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.tenant.stop()
+
+    @property
+    def mysite(self) -> str:
+        """Origin of the My Site host."""
+        return self.tenant.url("mysite")
+
+    def renew(self) -> None:
+        """Clients of a new invocation in a new process."""
+        tokens = _Minted(self.tenant)
+        mysite, admin = self.tenant.url("mysite"), self.tenant.url("admin")
+        root = self.tenant.url("graph")
+        self.budget = Budget(self.clock.monotonic() + self.seconds)
+        common: dict[str, Any] = {
+            "tokens": tokens,
+            "concurrency": self.concurrency,
+            "user_agent": "NONISV|Test|PhotoSync/0",
+            "clock": self.clock,
+        }
+        self.graph_service = Service("graph", origins=root.__eq__, **common)
+        self.sharepoint_service = Service(
+            "sharepoint",
+            origins=lambda origin: owns(origin, mysite=mysite, admin=admin),
+            **common,
+        )
+        self.graph = Graph(self.graph_service, root, self.budget)
+        self.sharepoint = SharePoint(
+            self.sharepoint_service, mysite=mysite, admin=admin, budget=self.budget
+        )
+
+    def fault(self, kind: Any, **more: Any) -> Fault:
+        """Plan a fault."""
+        return self.tenant.faults.add(Fault(kind, **more))
+
+    def person(self, kind: str) -> Person:
+        """The first person of a kind."""
+        people = self.tenant.directory.people.values()
+        return next(person for person in people if person.kind == kind)
+
+    def users(self) -> list[User]:
+        """Everybody, as the program knows him."""
+        return [as_user(person) for person in self.tenant.directory.people.values()]
+
+    def count(self, operation: str) -> int:
+        """Requests on the tape."""
+        return self.tenant.tape.count(operation=operation)
+
+    def profile_of(self, person: Person) -> Profile:
+        """What SharePoint knows of a person; fails the test when it is nothing."""
+        found = self.sharepoint.profiles([as_user(person)])[person.id]
+        assert isinstance(found, Profile), found
+        return found
+
+    def place_of(self, person: Person) -> ThumbnailLocation:
+        """Where the program would write this person's files."""
+        profile = self.profile_of(person)
+        host = self.sharepoint.host_of(profile)
+        return choose(
+            picture_url=profile.picture_url,
+            host=host,
+            user_id=person.id,
+            upn=person.upn,
+            folder=self.sharepoint.folder(host),
+        )
+
+    def write(self, person: Person) -> ThumbnailLocation:
+        """Upload `IMAGES` for a person and show them."""
+        place = self.place_of(person)
+        self.sharepoint.upload(place, IMAGES)
+        self.sharepoint.show(person.upn, place)
+        return place
+
+    def shown(self, person: Person) -> list[bytes | None]:
+        """What SharePoint's pages show of a person: S, M, L."""
+        return [self.tenant.sharepoint.shown_picture(person.id, size) for size in "SML"]
+
+
+def as_user(person: Person) -> User:
+    """A person, as the program knows him."""
+    return User(person.id, person.upn)

@@ -1,0 +1,184 @@
+"""A tenant, storage and the program in one process, on a clock that tests drive."""
+
+import json
+import os
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Self
+
+import pytest
+
+from local.support.azurite import Azurite
+from local.support.clock import VirtualClock
+from local.tenant import Entry, Quirks, Quotas, Tenant
+from shared.app import App
+from shared.checkpoint.records import Record, parse_shard
+from shared.checkpoint.runs import Run
+from shared.config import settings
+from shared.errors import BrokenState, RunStopped
+from shared.sync import nightly, on_demand
+from shared.sync.user_sync import Result
+
+NIGHT_SECONDS = 24 * 3600.0
+
+
+class World:
+    """Everything a test of the whole program needs; use as a context manager.
+
+    Args:
+        azurite: a running one; each world gets a container of its own in it.
+        users: number of people.
+        plain: everybody has a mailbox, a profile and a good photo.
+        shards: so many blobs hold the records of all; fewer make a test faster.
+        settings: application settings over the defaults.
+    """
+
+    def __init__(
+        self,
+        azurite: Azurite,
+        *,
+        users: int = 20,
+        seed: int = 1,
+        plain: bool = True,
+        shards: int = 256,
+        quirks: Quirks | None = None,
+        quotas: Quotas | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.clock = VirtualClock()
+        self.tenant = Tenant(
+            users=users, seed=seed, plain=plain, clock=self.clock, quirks=quirks, quotas=quotas
+        )
+        _gather(self.tenant, shards)
+        self.container = f"test-{uuid.uuid4().hex}"
+        self.settings: dict[str, str] = {
+            "AzureWebJobsStorage": azurite.connection_string,
+            "CHECKPOINT_CONTAINER": self.container,
+            **(settings or {}),
+        }
+        self._app: App | None = None
+        self._environ = dict(os.environ)
+
+    def __enter__(self) -> Self:
+        self.tenant.start()
+        tenant = self.tenant.settings()
+        self.settings = {**tenant, **self.settings}
+        # The identity library reads these from the process, as it does in Azure.
+        for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+            os.environ[name] = tenant[name]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.environ.clear()
+        os.environ.update(self._environ)
+        self.tenant.stop()
+
+    def app(self, **changed: str) -> App:
+        """The program as a new process would have it, with settings changed for good."""
+        self.settings.update(changed)
+        self._app = App(settings.load(self.settings), self.clock)
+        return self._app
+
+    def fire(self, **changed: str) -> Run:
+        """Fire the nightly run; fails the test when another firing is at work."""
+        run = nightly.fire(self.app(**changed))
+        assert run is not None, "another firing is at work"
+        return run
+
+    def night(self, nights: float = 1, **changed: str) -> Run:
+        """Let nights pass, then fire; the tape holds only this firing."""
+        self.clock.advance(nights * NIGHT_SECONDS)
+        self.tenant.tape.clear()
+        return self.fire(**changed)
+
+    def stopped(self, **changed: str) -> tuple[Run, str]:
+        """Fire a run that stops early; how it stands, and the message."""
+        with pytest.raises(RunStopped) as stop:
+            self.fire(**changed)
+        return self.kept_run(), str(stop.value)
+
+    def kept_run(self) -> Run:
+        """The run as its document has it."""
+        run = self.app().checkpoint(read_only=True).run()
+        assert run is not None
+        return run
+
+    def report(self, run: Run) -> dict[str, Any]:
+        """The report of a run."""
+        name = f"runs/{run.started}.json"
+        report: dict[str, Any] = json.loads(self.blobs(name)[name])
+        return report
+
+    def lines(self, run: Run) -> list[dict[str, Any]]:
+        """The lines of a run's report, in order."""
+        name = f"runs/{run.started}.jsonl"
+        return [json.loads(line) for line in self.blobs(name).get(name, b"").splitlines()]
+
+    def call(self, name: str, *, force: bool = False, dry_run: bool = False) -> Result:
+        """Synchronise one user on demand."""
+        return on_demand.sync_user(self.app(), name, force=force, dry_run=dry_run)
+
+    def records(self) -> dict[str, Record]:
+        """Everything the checkpoint knows; a broken shard knows nothing."""
+        known: dict[str, Record] = {}
+        for shard in self.blobs("state/").values():
+            with suppress(BrokenState):
+                known |= parse_shard(shard)
+        return known
+
+    def blobs(self, prefix: str = "") -> dict[str, bytes]:
+        """Content of the container's blobs by name."""
+        container = self.app().container
+        names = [blob.name for blob in container.list_blobs(name_starts_with=prefix)]
+        return {name: container.download_blob(name).readall() for name in names}
+
+    def operations(self) -> Counter[str]:
+        """How often each operation is on the tape."""
+        return Counter(entry.operation for entry in self.tenant.tape.entries())
+
+    def writes(self) -> list[Entry]:
+        """Requests on the tape that changed SharePoint."""
+        return list(self.tenant.tape.writes())
+
+    def ids(self) -> list[str]:
+        """Object ids of the people, in order."""
+        return sorted(self.tenant.directory.people)
+
+
+def _gather(tenant: Tenant, shards: int) -> None:
+    """Give people object ids that begin with few different digits."""
+    directory = tenant.directory
+    new = {old: f"{int(old[:2], 16) % shards:02x}{old[2:]}" for old in directory.people}
+    people = list(directory.people.values())
+    groups = {
+        group: {new.get(member, member) for member in members}
+        for group, members in directory.groups.items()
+    }
+    for person in people:
+        directory.remove(person.id)
+    for person in people:
+        person.id = new[person.id]
+        directory.add(person)
+    directory.groups |= groups
+
+
+def outcomes(run: Run) -> dict[str, int]:
+    """Counts of a run without the zeros."""
+    return {name: number for name, number in run.counts.items() if number}
+
+
+def jpeg(colour: tuple[int, int, int] = (200, 30, 60), side: int = 648) -> bytes:
+    """A photo of one colour."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.new("RGB", (side, side), colour).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def void(_: object) -> None:
+    """For actions that are only wanted for their effect."""
