@@ -81,7 +81,7 @@ class Audit:
         try:
             self._append(line)
         except PhotoSyncError as error:
-            _log.error(  # noqa: TRY400 - the error's text says all
+            _log.error(
                 "The end of the action %s could not be written to the audit blob: %s",
                 action.correlation_id,
                 error,

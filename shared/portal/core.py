@@ -252,8 +252,13 @@ class Core(Protocol):
         """
         ...
 
-    def picture(self, user_id: str, source: Source) -> Picture | None:
+    def picture(self, user_id: str, source: Source, version: str = "") -> Picture | None:
         """One photo; None when there is none.
+
+        Args:
+            user_id: whose.
+            source: which of the two.
+            version: of the picture that a view showed; saves work when it is at hand.
 
         Raises:
             PhotoSyncError: it could not be read.

@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 from shared.errors import (
     ConfigurationError,
+    DeadlineExceeded,
     NewerSchema,
-    OutOfTime,
     PhotoSyncError,
     ServiceError,
     StateError,
@@ -28,7 +28,7 @@ _KINDS: tuple[tuple[type[PhotoSyncError], HTTPStatus, str], ...] = (
     (TokenUnavailable, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
     (NewerSchema, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
     (Throttled, HTTPStatus.SERVICE_UNAVAILABLE, "throttled"),
-    (OutOfTime, HTTPStatus.SERVICE_UNAVAILABLE, "out-of-time"),
+    (DeadlineExceeded, HTTPStatus.SERVICE_UNAVAILABLE, "out-of-time"),
     (ServiceError, HTTPStatus.BAD_GATEWAY, "service-failed"),
     (StateError, HTTPStatus.BAD_GATEWAY, "storage-failed"),
     (PhotoSyncError, HTTPStatus.BAD_GATEWAY, "service-failed"),

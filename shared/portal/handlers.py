@@ -14,15 +14,15 @@ from typing import Any
 
 from shared.clock import Clock
 from shared.errors import PhotoSyncError
+from shared.model import is_object_id
 from shared.portal import audit, files, message, pages
 from shared.portal import rate_limit as limits
 from shared.portal.audit import Action, Audit
 from shared.portal.core import Comparison, Core, Photo, Picture, Source, State, Synced, User
 from shared.portal.failures import problem_of
-from shared.portal.guid import is_guid
 from shared.portal.message import Answer, Problem, Request
 from shared.portal.pages import Reader
-from shared.portal.principal import Person
+from shared.sign_in import Person
 
 MIN_SEARCH_CHARACTERS = 3
 MAX_SEARCH_CHARACTERS = 100
@@ -266,7 +266,7 @@ def _photo(call: Call, core: Core, user_id: str) -> Answer:
         source = Source(call.variables["source"])
     except ValueError:
         raise Problem(HTTPStatus.NOT_FOUND, "not-found", "There is no such photo.") from None
-    picture: Picture | None = core.picture(user_id, source)
+    picture: Picture | None = core.picture(user_id, source, call.request.query.get("v", ""))
     if picture is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no-photo", "There is no photo.")
     return message.photo(picture.jpeg, picture.etag, call.request.header("If-None-Match"))
@@ -281,8 +281,8 @@ def _body(request: Request, *, switches: tuple[str, ...]) -> dict[str, str | boo
     refused = Problem(
         HTTPStatus.BAD_REQUEST,
         "bad-request",
-        f"The body must be a JSON object with requestId (a GUID){''.join(f', {s}' for s in switches)}"
-        " and nothing else.",
+        f"The body must be a JSON object with {' and '.join(('requestId (a GUID)', *switches))}, "
+        "and nothing else.",
     )
     if len(request.body) > MAX_BODY_BYTES:
         raise refused
@@ -293,7 +293,7 @@ def _body(request: Request, *, switches: tuple[str, ...]) -> dict[str, str | boo
     if not isinstance(document, dict) or not document.keys() <= {"requestId", *switches}:
         raise refused
     request_id = document.get("requestId")
-    if not isinstance(request_id, str) or not is_guid(request_id):
+    if not isinstance(request_id, str) or not is_object_id(request_id):
         raise refused
     values: dict[str, str | bool] = {"requestId": request_id.lower()}
     for name in switches:

@@ -87,7 +87,8 @@ def closed(reader: Reader, reason: str, remedy: str) -> Answer:
 
     Args:
         reader: for whom.
-        reason, remedy: English, for administrators.
+        reason: English, for administrators.
+        remedy: the same.
     """
     style = _template("closed.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -101,9 +102,7 @@ def closed(reader: Reader, reason: str, remedy: str) -> Answer:
             "remedy": escape(remedy),
         },
     )
-    return message.page(
-        html, status=HTTPStatus.SERVICE_UNAVAILABLE, style_hash=f"sha256-{digest}"
-    )
+    return message.page(html, status=HTTPStatus.SERVICE_UNAVAILABLE, style_hash=f"sha256-{digest}")
 
 
 def _note(reader: Reader, kind: str, status: int, *, path: str) -> Answer:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.model import is_object_id
 from shared.portal import handlers
-from shared.portal.guid import is_guid
 from shared.portal.handlers import Call
 from shared.portal.message import Answer
 
@@ -53,7 +53,7 @@ class Route:
             if not want.startswith("{"):
                 if part != want:
                     return None
-            elif not part or (want == "{id}" and not is_guid(part)):
+            elif not part or (want == "{id}" and not is_object_id(part)):
                 return None
             else:
                 found[want.strip("{}")] = part.lower() if want == "{id}" else part

@@ -12,16 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from shared import sign_in
 from shared.clock import Clock
-from shared.portal import cross_site, failures, message, pages, principal, sign_in, texts
+from shared.portal import cross_site, failures, message, pages, texts
 from shared.portal.core import Core
 from shared.portal.handlers import Call
 from shared.portal.message import Answer, Problem, Request
 from shared.portal.pages import Reader
-from shared.portal.principal import Person, Refusal
-from shared.portal.proof import Proof, Verdict
 from shared.portal.routes import ROUTES, Route, Who
-from shared.portal.sign_in import Closed
+from shared.sign_in import HELP_DESK, Closed, Person, Proof, Refusal, Verdict
 
 _log = logging.getLogger("photo_sync.portal")
 
@@ -60,7 +59,7 @@ class Portal:
         try:
             if isinstance(expected, Closed):
                 return _closed(request, reader, expected)
-            found = principal.read(request, expected, self.clock.time())
+            found = sign_in.read(request.headers, expected, self.clock.time())
             if found is Refusal.FORGED:
                 self.proof.forged()
                 _log.error("A forged identity reached the portal, which is closed now")
@@ -75,8 +74,6 @@ class Portal:
                 _check(request, route, found)
                 if self.proof.finding(self.environ, expected).verdict is Verdict.OPEN:
                     return _closed(request, reader, _OPEN)
-            elif route.method == "POST":
-                raise TypeError("no route for anyone may change anything")
             open_core = self.open_core if route.uses_core else None
             call = Call(request, reader, self.clock, variables, person, open_core)
             return route.handler(call)
@@ -128,7 +125,7 @@ def _check(request: Request, route: Route, person: Person) -> None:
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "help-desk-only",
-            f"Only holders of the app role {principal.HELP_DESK} may do this.",
+            f"Only holders of the app role {HELP_DESK} may do this.",
         )
 
 

@@ -15,7 +15,7 @@ async function load() {
     const view = await ask("me");
     showPair(view, "me");
     const { record } = view;
-    const seen = record?.verified_at || record?.checked_at;
+    const seen = [record?.checked_at, record?.verified_at].filter(Boolean).sort().at(-1);
     byId("checked").textContent = seen ? t("me.checked", { when: when(seen) }) : t("me.never");
     const link = byId("profile");
     if (view.profileUrl?.startsWith("https://")) {

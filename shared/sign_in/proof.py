@@ -17,6 +17,7 @@ the layer let it through, so a probe never starts another one.
 
 import base64
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,8 +26,8 @@ from threading import Lock
 from typing import Protocol
 
 from shared.clock import Clock
-from shared.portal.principal import HELP_DESK, PROBE_ID
-from shared.portal.sign_in import Expected
+from shared.sign_in.expected import Expected
+from shared.sign_in.principal import HELP_DESK, PROBE_ID
 
 FRESH_SECONDS = 600.0
 UNKNOWN_FRESH_SECONDS = 60.0
@@ -115,6 +116,18 @@ def judge(status: int) -> Finding:
     return Finding(Verdict.UNKNOWN, f"the app's own address answered {status}")
 
 
+def get(url: str, headers: Mapping[str, str], timeout: float) -> int:
+    """One GET to this app's own address: no proxy, no redirect, no cookie, nothing read."""
+    import requests  # noqa: PLC0415 - files and refusals of the portal do without
+
+    with requests.Session() as session:
+        session.trust_env = False
+        with session.get(
+            url, headers=dict(headers), timeout=timeout, allow_redirects=False, stream=True
+        ) as response:
+            return response.status_code
+
+
 class Proof:
     """Remembers the last finding of this process; thread-safe.
 
@@ -176,3 +189,7 @@ class Proof:
             return Finding(
                 Verdict.UNKNOWN, f"the app cannot reach its own address ({type(error).__name__})"
             )
+
+
+PROOF = Proof(get, time)
+"""What this process knows of the sign-in in front of it."""

@@ -4,27 +4,26 @@ App Service authentication passes the signed-in person on as `X-MS-CLIENT-PRINCI
 `{"auth_typ", "claims": [{"typ", "val"}], "name_typ", "role_typ"}`. Names of claims come short
 (`oid`) or long (`http://schemas.microsoft.com/identity/claims/objectidentifier`), depending on the
 app's settings, so both are read (reference/portal.md 3.1). Nothing here is proof by itself: see
-`shared.portal.sign_in` and `shared.portal.proof`.
+`shared.sign_in.expected` and `shared.sign_in.proof`.
 """
 
 import base64
 import binascii
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
-from shared.portal.guid import is_guid
-from shared.portal.message import Request
-from shared.portal.sign_in import Expected
+from shared.model import is_object_id
+from shared.sign_in.expected import Expected
 
 HELP_DESK = "HelpDesk"
 """Value of the app role in the portal's app registration."""
 
 PROBE_ID = "f0f0f0f0-0000-4000-8000-f0f0f0f0f0f0"
-"""Object ID of nobody: only the forged principal of `shared.portal.proof` carries it."""
+"""Object ID of nobody: only the forged principal of `shared.sign_in.proof` carries it."""
 
 MAX_PRINCIPAL_CHARACTERS = 16_384
 MAX_CLAIMS = 512
@@ -107,20 +106,21 @@ class _Unreadable(Exception):
     """The principal is not what the platform writes."""
 
 
-def read(request: Request, expected: Expected, now: float) -> Person | Refusal:
+def read(headers: Mapping[str, str], expected: Expected, now: float) -> Person | Refusal:
     """The person who calls, or why there is none.
 
     Args:
-        request: any.
+        headers: of the request; the host joins repeated ones with a comma.
         expected: application and tenant that the sign-in must be for.
         now: seconds since the epoch.
     """
-    if request.header("Authorization") is not None or request.header("X-ZUMO-AUTH") is not None:
+    values = {name.lower(): value for name, value in headers.items()}
+    if "authorization" in values or "x-zumo-auth" in values:
         return Refusal.NO_BROWSER
-    encoded = request.header("X-MS-CLIENT-PRINCIPAL")
+    encoded = values.get("x-ms-client-principal")
     if not encoded:
         return Refusal.NOT_SIGNED_IN
-    if request.header("X-MS-CLIENT-PRINCIPAL-IDP") != "aad":
+    if values.get("x-ms-client-principal-idp") != "aad":
         return Refusal.MALFORMED
     try:
         return _judge(_Claims(_decode(encoded)), expected, now)
@@ -174,7 +174,7 @@ def _judge(claims: _Claims, expected: Expected, now: float) -> Person | Refusal:
     user_id = claims.one(*_OBJECT_ID)
     if user_id == PROBE_ID:
         return Refusal.FORGED
-    if tenant is None or user_id is None or not is_guid(user_id):
+    if tenant is None or user_id is None or not is_object_id(user_id):
         raise _Unreadable
     if tenant.lower() != expected.tenant_id:
         return Refusal.OTHER_TENANT

@@ -1,9 +1,9 @@
-"""Is there a portal, and does App Service authentication stand in front of it? Pure.
+"""Is there a portal, and does the platform say that sign-in stands in front of it? Pure.
 
 The portal believes the platform's headers only when the platform says that its sign-in layer is
 on. App Service injects `WEBSITE_AUTH_ENABLED` (and `WEBSITE_AUTH_V2_CONFIG_JSON`, filled by the
 platform) when authentication is configured: Microsoft's reference of App Service environment
-variables. `shared.portal.proof` tests by a request what the platform says here.
+variables. `shared.sign_in.proof` tests by a request what the platform says here.
 """
 
 import json
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.portal.guid import is_guid
+from shared.model import is_object_id
 
 CLIENT_ID = "PORTAL_CLIENT_ID"
 
@@ -55,7 +55,7 @@ def expected(environ: Mapping[str, str]) -> Expected | Closed | None:
     client_id = environ.get(CLIENT_ID, "").strip().lower()
     if not client_id:
         return None
-    if not is_guid(client_id):
+    if not is_object_id(client_id):
         return Closed(
             f"{CLIENT_ID} is not a GUID",
             f"Set {CLIENT_ID} to the application (client) ID of the portal's app registration.",
@@ -101,10 +101,10 @@ def _tenant(environ: Mapping[str, str], configuration: Mapping[str, Any]) -> str
     """The one tenant that people come from: where Microsoft 365 is, else what sign-in allows."""
     target = environ.get("TARGET_TENANT_ID", "").strip().lower()
     if target:
-        return target if is_guid(target) else None
+        return target if is_object_id(target) else None
     allowed = environ.get("WEBSITE_AUTH_AAD_ALLOWED_TENANTS", "").strip().lower()
     if allowed:
-        return allowed if is_guid(allowed) else None
+        return allowed if is_object_id(allowed) else None
     issuer = environ.get("WEBSITE_AUTH_OPENID_ISSUER") or _dig(
         configuration, "identityProviders", "azureActiveDirectory", "registration", "openIdIssuer"
     )
@@ -114,7 +114,7 @@ def _tenant(environ: Mapping[str, str], configuration: Mapping[str, Any]) -> str
         tenant = urlsplit(issuer).path.strip("/").partition("/")[0].lower()
     except ValueError:
         return None
-    return tenant if is_guid(tenant) else None
+    return tenant if is_object_id(tenant) else None
 
 
 def _configuration(environ: Mapping[str, str]) -> Mapping[str, Any]:
