@@ -331,7 +331,8 @@ def _html(title: str, body: str) -> HttpAnswer:
     document = (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>{body}</html>"
+        f'<title>{title}</title><link rel="icon" href="data:,"><style>{_STYLE}</style>'
+        f"<h1>{title}</h1>{body}</html>"
     )
     headers = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"}
     return HttpAnswer(HTTPStatus.OK, headers, document.encode())

@@ -1,5 +1,6 @@
 """Can the program do its work here? Each check says what is wrong and how to mend it."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from shared import roles
 from shared.app import App
 from shared.checkpoint import runs
 from shared.checkpoint.records import iso, seconds_of
+from shared.checks import portal
 from shared.config.schedule import Schedule
 from shared.errors import (
     AccessDenied,
@@ -88,7 +90,9 @@ def run_and_checks(
         services = _services(app)
         _kept = (app, now, services) if all(check.ok for check in services) else None
     settings = Check("settings", ok=True, detail="complete")
-    return run, [settings, storage, *services, _schedule(app, run, known=storage.ok)]
+    schedule = _schedule(app, run, known=storage.ok)
+    signed_in = [Check(*row) for row in portal.rows(os.environ)]
+    return run, [settings, storage, *services, schedule, *signed_in]
 
 
 def _storage(app: App) -> tuple[runs.Run | None, Check]:

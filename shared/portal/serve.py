@@ -52,8 +52,9 @@ class Portal:
         expected = sign_in.expected(self.environ)
         if expected is None:
             return message.nothing()
-        language = texts.choose(request.query.get("lang"), request.header("Accept-Language"))
-        reader = Reader(language, chosen=bool(request.query.get("lang")))
+        wanted = request.query.get("lang")
+        language = texts.choose(wanted, request.header("Accept-Language"))
+        reader = Reader(language, chosen=wanted == language)
         route: Route | None = None
         person: Person | None = None
         try:

@@ -70,6 +70,9 @@ class Get(Protocol):
         ...
 
 
+_ARRIVED = Finding(Verdict.OPEN, "a forged identity reached the app")
+
+
 def forged_headers(expected: Expected) -> dict[str, str]:
     """A well-formed principal with the app role: an open layer must not stumble over it."""
     claims = {
@@ -143,6 +146,7 @@ class Proof:
         self._finding: Finding | None = None
         self._looked = 0.0
         self._asked: tuple[str | None, Expected] | None = None
+        self._seen_forged = False
 
     def finding(
         self, environ: Mapping[str, str], expected: Expected, *, fresh: bool = False
@@ -161,19 +165,23 @@ class Proof:
             if (
                 self._finding is None
                 or fresh
-                or asked != self._asked
+                or (self._asked is not None and asked != self._asked)
                 or age >= self._kept_seconds(self._finding)
             ):
                 self._finding = self._look(url, expected)
+                if self._finding.verdict is Verdict.ENFORCED:
+                    self._seen_forged = False
+                elif self._seen_forged:
+                    self._finding = _ARRIVED
                 self._looked = self._clock.monotonic()
                 self._asked = asked
             return self._finding
 
     def forged(self) -> None:
-        """Note that a forged principal arrived: the layer is not there."""
-        finding = Finding(Verdict.OPEN, "a forged identity reached the app")
+        """Note that a forged principal arrived: only a probe that is refused disproves it."""
         # Without the lock: the probe that this answers may hold it.
-        self._finding = finding
+        self._seen_forged = True
+        self._finding = _ARRIVED
         self._looked = self._clock.monotonic()
 
     @staticmethod

@@ -37,7 +37,7 @@ def portal(
     return Portal(
         open_core=lambda: core,
         proof=Proof(probe, clock),
-        environ=ENVIRONMENT if environ is None else environ,
+        environ=dict(ENVIRONMENT if environ is None else environ),
         clock=clock,
     )
 

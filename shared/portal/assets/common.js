@@ -64,7 +64,12 @@ export class Failure extends Error {
   }
 }
 
-/** Ask the service. A POST is sent once: what became of a lost one is for the reader to see. */
+/** Whether an update may have been carried out, although nobody has said so. */
+export const isUnsure = ({ kind }) => kind === "lost" || kind === "already-requested";
+
+/** Ask the service.
+ * Browsers repeat a POST whose connection breaks, so each one carries an ID by which the service
+ * refuses the repetition. */
 export async function ask(path, body = undefined) {
   const write = body !== undefined;
   const options = {
@@ -131,13 +136,13 @@ export function failureNotice(failure, again) {
   if (["not-signed-in", "session-too-old", "sign-in-not-understood"].includes(kind)) {
     actions.append(el("a", { class: "button primary", href: signIn(), text: t("error.sign-in") }));
   } else if (again) {
-    const button = el("button", { type: "button", text: t(kind === "lost" ? "error.look" : "error.again") });
+    const button = el("button", { type: "button", text: t(isUnsure(failure) ? "error.look" : "error.again") });
     button.addEventListener("click", () => { if (!isOff(button)) again(); });
     actions.append(button);
     if (seconds) countDown(button, seconds);
   }
   const technical = [detail, requestId].filter(Boolean).join(" · ");
-  return el("div", { class: `notice ${kind === "lost" || seconds ? "warn" : "bad"}`, tabindex: "-1" },
+  return el("div", { class: `notice ${isUnsure(failure) || seconds ? "warn" : "bad"}`, tabindex: "-1" },
     text, next,
     technical && isTechnical() ? el("p", { class: "technical", lang: "en", text: technical }) : null,
     actions.childElementCount ? actions : null);

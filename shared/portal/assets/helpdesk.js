@@ -1,6 +1,6 @@
 // The page of the help desk.
 
-import { ask, byId, countDown, el, Failure, failureNotice, has, isOff, number, say, show, t, turn, when } from "./common.js";
+import { ask, byId, countDown, el, Failure, failureNotice, has, isOff, isUnsure, number, say, show, t, turn, when } from "./common.js";
 import { showNight } from "./night.js";
 import { outcomeNotice, showPair } from "./photos.js";
 import { searchField } from "./search.js";
@@ -97,7 +97,7 @@ async function act(button, body) {
     await load(user);
   } catch (failure) {
     if (chosen?.id !== user.id) return;
-    const look = failure.kind === "lost" ? () => { result.replaceChildren(); load(user); } : undefined;
+    const look = isUnsure(failure) ? () => { result.replaceChildren(); load(user); } : undefined;
     show(result, failureNotice(failure, look), { focus: true });
     seconds = failure instanceof Failure ? failure.seconds : 0;
   } finally {

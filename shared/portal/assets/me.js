@@ -1,6 +1,6 @@
 // The page "My photo".
 
-import { ask, byId, countDown, Failure, failureNotice, isCounting, isOff, say, show, t, turn, when } from "./common.js";
+import { ask, byId, countDown, Failure, failureNotice, isCounting, isUnsure, isOff, say, show, t, turn, when } from "./common.js";
 import { outcomeNotice, showPair } from "./photos.js";
 
 const button = byId("update");
@@ -56,7 +56,7 @@ async function update() {
   } catch (failure) {
     finish();
     const waits = failure instanceof Failure && failure.seconds > 0;
-    show(result, failureNotice(failure, failure.kind === "lost" ? reload : undefined), { focus: true });
+    show(result, failureNotice(failure, isUnsure(failure) ? reload : undefined), { focus: true });
     if (waits) countDown(button, failure.seconds);
     if (["not-signed-in", "session-too-old"].includes(failure.kind)) turn(button, false);
   }
