@@ -65,7 +65,7 @@ def test_reload_repeats_nothing(visit: Visit) -> None:
 
 
 def test_by_keyboard(visit: Visit) -> None:
-    """Tab leads through skip link, header, button, and links in order; the result gets the focus."""
+    """Tab leads through header, button, and links in order; the result gets the focus."""
     visitor = visit("helpdesk").settled()
     page = visitor.page
     seen = []
@@ -258,10 +258,10 @@ STATES: list[tuple[State, State, str]] = [
 
 
 def test_states(site: Site, visit: Visit) -> None:
-    """No photo, no profile, a photo that cannot be used, a service that does not answer: in words."""
+    """No photo, no profile, an unusable photo, a service that does not answer: in words."""
     fake = site.core.users[EMPLOYEE_ID]
     photos = {"exchange": fake.exchange, "sharepoint": fake.sharepoint}
-    visitor = visit("employee")
+    visitor = visit("employee").settled()
     for here, there, key in STATES:
         fake.exchange = photos["exchange"] if here is State.PHOTO else Photo(here)
         fake.sharepoint = photos["sharepoint"] if there is State.PHOTO else Photo(there)
