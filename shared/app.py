@@ -1,8 +1,8 @@
 """The program, put together from its settings; one for each process.
 
-Sessions, pools, tokens and paces are shared by all invocations of the process, so that connections
-are reused and a throttled service is left alone by everybody. What belongs to one invocation (its
-budget, its guard, its counts) is given to `graph` and `sharepoint`.
+Sessions, pools, tokens and rate limits are shared by all invocations of the process, so that
+connections are reused and a throttled service is left alone by everybody. What belongs to one
+invocation (its budget, its guard, its counts) is given to `graph` and `sharepoint`.
 """
 
 import math
@@ -16,14 +16,13 @@ from functools import partial
 from azure.storage.blob import ContainerClient
 
 from shared import __version__
-from shared.checkpoint.storage import Storage
-from shared.checkpoint.store import Checkpoint
+from shared.checkpoint import Checkpoint, Storage, lease_seconds
 from shared.clock import Clock
-from shared.config.settings import Settings, load
-from shared.graph.client import Graph
-from shared.http.managed_identity import ManagedIdentity
-from shared.http.service import Budget, Service, Tokens
-from shared.sharepoint.client import ReadOnlySharePoint, SharePoint, owns
+from shared.config import Settings, load
+from shared.graph import Graph
+from shared.http import Budget, ManagedIdentity, Service, Tokens
+from shared.log import InvocationLog
+from shared.sharepoint import FolderCache, ReadOnlySharePoint, SharePoint, owns
 
 CLOCK: Clock = time
 """Where the program's time comes from; tests put their own here before the first call."""
@@ -35,16 +34,30 @@ class App:
     Args:
         settings: checked.
         clock: where time comes from.
+        lease_clock: seconds of a clock that goes on while the machine sleeps.
     """
 
-    def __init__(self, settings: Settings, clock: Clock = time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock = time,
+        lease_clock: Callable[[], float] = lease_seconds,
+    ) -> None:
         self.settings = settings
         self.clock = clock
+        self.lease_clock = lease_clock
         self.identity = ManagedIdentity(settings, clock=clock)
         self._graph = self._service("graph", lambda origin: origin == settings.graph_url)
         self._sharepoint = self._service(
-            "sharepoint", partial(owns, mysite=settings.mysite_url, admin=settings.admin_url)
+            "sharepoint",
+            partial(
+                owns,
+                mysite=settings.mysite_url,
+                admin=settings.admin_url,
+                satellites=settings.sharepoint_satellites,
+            ),
         )
+        self._folders = FolderCache(clock)
         self._storage = Storage(settings, self.identity, clock)
 
     def _service(
@@ -65,39 +78,57 @@ class App:
         return self._graph
 
     def sharepoint_service(self, hosts: Collection[str], tokens: Tokens | None = None) -> Service:
-        """SharePoint, for requests of other kinds than `SharePoint` makes; at the common pace.
+        """SharePoint, for requests of other kinds than `SharePoint` makes; at the common rate.
 
         Args:
             hosts: the only origins that get a token.
             tokens: other ones than the identity gives by itself.
         """
         service = self._service("sharepoint", lambda origin: origin in hosts, tokens)
-        service.pace = self._sharepoint.pace
+        service.limiter = self._sharepoint.limiter
         return service
 
     def graph(self, budget: Budget) -> Graph:
         """Microsoft Graph for one invocation."""
         return Graph(self._graph, self.settings.graph_url, budget)
 
-    def sharepoint(self, budget: Budget, *, read_only: bool = False) -> SharePoint:
+    def sharepoint(
+        self, budget: Budget, *, log: InvocationLog | None = None, read_only: bool = False
+    ) -> SharePoint:
         """SharePoint for one invocation; a dry run gets one that writes nothing."""
         kind = ReadOnlySharePoint if read_only else SharePoint
         return kind(
             self._sharepoint,
             mysite=self.settings.mysite_url,
             admin=self.settings.admin_url,
+            satellites=self.settings.sharepoint_satellites,
             budget=budget,
+            log=log or InvocationLog(),
+            folders=self._folders,
         )
 
-    def checkpoint(self, *, read_only: bool = False, deadline: float = math.inf) -> Checkpoint:
+    def checkpoint(
+        self,
+        *,
+        log: InvocationLog | None = None,
+        read_only: bool = False,
+        deadline: float = math.inf,
+    ) -> Checkpoint:
         """The checkpoint for one invocation.
 
         Args:
+            log: of the invocation; None to make one.
             read_only: a dry run: records cannot be changed.
             deadline: monotonic seconds after which storage is not waited for.
         """
         container = self._storage.container(deadline)
-        return Checkpoint(container, clock=self.clock, read_only=read_only)
+        return Checkpoint(
+            container,
+            clock=self.clock,
+            log=log or InvocationLog(),
+            read_only=read_only,
+            lease_clock=self.lease_clock,
+        )
 
     @property
     def container(self) -> ContainerClient:

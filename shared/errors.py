@@ -2,20 +2,25 @@
 
     PhotoSyncError
     ├── ConfigurationError      ends the run before the first write; lists every problem
-    │   └── PermissionMissing   a service says the identity may not; names role and grant
+    │   ├── PermissionMissing   a service does not let the identity in; names role and grant
+    │   ├── PropertyNotEditable SharePoint does not let the identity edit the property Picture
+    │   └── FilterRefused       Graph does not understand USER_FILTER
     ├── TokenUnavailable        no token from the managed identity; ends the run
-    ├── ServiceError            a service's answer; carries the evidence
+    ├── ServiceError            a service's response; carries the evidence
     │   ├── Throttled           429, or 503 with Retry-After, past the caller's patience
     │   ├── Unavailable         5xx, time-out, broken connection, after the retries
+    │   ├── PatienceExceeded    the requests about one user took too long
+    │   ├── HostUnavailable     one geo's SharePoint host cannot be used; names host and remedy
     │   ├── NotFound            404
-    │   ├── AccessDenied             401 or 403
-    │   ├── RequestRejected            any other 4xx, or a redirect
-    │   └── MalformedResponse     a 2xx that cannot be understood
+    │   ├── AccessDenied        401 or 403
+    │   ├── RequestRejected     any other 4xx, or a redirect
+    │   ├── ListingExpired      the next link of a listing is too old: list again from the start
+    │   └── MalformedResponse   a 2xx that cannot be understood
     ├── UserError               concerns one user and never ends a run
     │   ├── InvalidPhoto        what Exchange returned cannot be used
     │   ├── ProfileMissing      SharePoint has no profile for the user
     │   └── UserUnknown         the directory does not know the user
-    ├── DeadlineExceeded               the run's (or the call's) time is spent: the user is deferred
+    ├── DeadlineExceeded        the time of the run (or the call) is spent: the user is deferred
     ├── StateError              the checkpoint
     │   ├── NewerSchema         written by a newer version: refused, nothing is overwritten
     │   ├── BrokenState         unreadable: set aside and rebuilt by reading
@@ -77,7 +82,7 @@ class ConfigurationError(PhotoSyncError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(self.problems))
+        super().__init__("\n".join(self.problems))
 
 
 class PermissionMissing(ConfigurationError):
@@ -102,6 +107,37 @@ class PermissionMissing(ConfigurationError):
         )
 
 
+class PropertyNotEditable(ConfigurationError):
+    """SharePoint does not let the identity edit the profile property *Picture*.
+
+    Attributes:
+        evidence: what was asked and answered.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        super().__init__(
+            [
+                f"SharePoint does not let the app edit the profile property Picture ({evidence}). "
+                "In the SharePoint admin center, open More features > User profiles > Manage User "
+                "Properties > Picture and allow users to edit values for this property; also make "
+                "sure that the identity has the app role User.ReadWrite.All on SharePoint"
+            ]
+        )
+
+
+class FilterRefused(ConfigurationError):
+    """Graph does not understand the filter of the users in scope.
+
+    Attributes:
+        evidence: what was asked and answered.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        super().__init__([f"USER_FILTER: Microsoft Graph refuses the filter ({evidence})"])
+
+
 class TokenUnavailable(PhotoSyncError):
     """The managed identity gave no token; the message names identity, resource and remedy."""
 
@@ -123,11 +159,20 @@ class Throttled(ServiceError):
 
     Attributes:
         retry_after: seconds to wait.
+        own: the pause was asked for one user while others were answered.
     """
 
-    def __init__(self, evidence: Evidence, retry_after: float) -> None:
+    def __init__(self, evidence: Evidence, retry_after: float, *, own: bool = False) -> None:
         self.retry_after = retry_after
+        self.own = own
         super().__init__(evidence)
+
+
+class PatienceExceeded(ServiceError):
+    """The requests about one user took longer than the patience for that user.
+
+    The service is all right; the evidence is that of the last attempt.
+    """
 
 
 class Unavailable(ServiceError):
@@ -150,6 +195,26 @@ class MalformedResponse(ServiceError):
     """A successful status whose body is not what the protocol promises."""
 
 
+class ListingExpired(ServiceError):
+    """The link to the next page of a listing is no longer valid; the listing starts again."""
+
+
+class HostUnavailable(ServiceError):
+    """One geo's SharePoint host cannot be used; users of other hosts are not affected.
+
+    Attributes:
+        evidence: what was asked and answered.
+        host: origin of the host.
+        remedy: what to do.
+    """
+
+    def __init__(self, evidence: Evidence, host: str, reason: str, remedy: str) -> None:
+        super().__init__(evidence)
+        self.host = host
+        self.remedy = remedy
+        self.args = (f"{host} {reason} ({evidence}). {remedy}",)
+
+
 class UserError(PhotoSyncError):
     """Concerns one user only."""
 
@@ -167,7 +232,7 @@ class UserUnknown(UserError):
 
 
 class DeadlineExceeded(PhotoSyncError):
-    """No time left for this user; nothing is wrong with him."""
+    """No time is left for this user; nothing is wrong with them."""
 
 
 class StateError(PhotoSyncError):

@@ -21,6 +21,7 @@ import requests
 from local.support.azurite import Azurite
 from local.support.stack import ROOT
 from local.support.terminal import bold, table
+from local.tools import photo_costs
 
 _SIZES = (1_000, 10_000, 100_000)
 _FIRST_RUN_UP_TO = 10_000
@@ -59,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if users == _SCRIPT_USERS:
                     script = _on_tape("script", config, tenant)
     _print(rows, script, peaks, idle)
-    return 0
+    photos = photo_costs.measure_all()
+    print(f"\n{bold('Photos')}\n{photos}")
+    return 0 if photos.are_bounded else 1
 
 
 def _changed(

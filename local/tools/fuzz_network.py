@@ -11,9 +11,9 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from local.support.clock import VirtualClock
-from shared.graph.client import Graph
-from shared.http.service import Budget, Service
-from shared.sharepoint.client import SharePoint
+from shared.graph import Graph
+from shared.http import Budget, Service
+from shared.sharepoint import SharePoint
 
 NOW = 1_790_000_000.0
 MYSITE = "https://contoso-my.sharepoint.com"

@@ -33,11 +33,10 @@ from shared.errors import (
     PhotoSyncError,
     TokenUnavailable,
 )
-from shared.graph.photo_versions import NoPhoto, Unknown, Version
+from shared.graph import NoPhoto, Unknown, Version
 from shared.model import Outcome, ThumbnailLocation, User
 from shared.photos import thumbnails
-from shared.sharepoint import batch, locations, profiles
-from shared.sharepoint.profiles import Profile
+from shared.sharepoint import Profile, batch, files_of, profiles
 from shared.sync import plan, report
 from shared.sync.scope import Scope
 
@@ -120,7 +119,7 @@ def _run(data: bytes) -> None:
 def _versions(reply: Reply) -> None:
     """Every user has an answer, and only what says so is a version or no photo."""
     with network(reply):
-        seen = graph().versions([_ID, _OTHER])
+        seen = graph().photo_versions([_ID, _OTHER])
     _promised(seen.keys() == {_ID, _OTHER})
     _promised(all(isinstance(each, Version | NoPhoto | Unknown) for each in seen.values()))
 
@@ -128,7 +127,7 @@ def _versions(reply: Reply) -> None:
 def _listing(reply: Reply) -> None:
     """Users that come out can be packed, sorted and named in URLs and reports."""
     with network(reply):
-        for page in graph().users("accountEnabled eq true"):
+        for page in graph().user_pages("accountEnabled eq true"):
             for user in page.users:
                 _promised(str(uuid.UUID(user.id)) == user.id)
                 user.upn.encode()
@@ -158,8 +157,9 @@ def _files(reply: Reply) -> None:
         client = sharepoint()
         client.folder(MYSITE)
         images = thumbnails.Thumbnails(b"s", b"m", b"l")
-        client.has_files(_PLACE, images)
-        client.upload(_PLACE, images)
+        client.has_content(_PLACE, images)
+        for size, data in files_of(images).items():
+            client.upload(_PLACE, size, data)
         client.recycle(_PLACE)
 
 
@@ -174,14 +174,7 @@ def _profile(data: tuple[int, Any]) -> None:
     if profile is None:
         return
     profile.shows(_PLACE)
-    place = locations.choose(
-        picture_url=profile.picture_url,
-        host=sharepoint().host_of(profile),
-        user_id=_ID,
-        upn=_UPN,
-        folder="Profile Pictures",
-    )
-    _promised(place.prefix.lower() in {_ID, "adele_contoso_com"})
+    place = ThumbnailLocation(sharepoint().host_of(profile), "Profile Pictures", _ID)
     _promised(urlsplit(place.picture_url).hostname == "contoso-my.sharepoint.com")
 
 

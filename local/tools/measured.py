@@ -18,10 +18,10 @@ from shared.app import App
 from shared.checkpoint.records import Photo, Record, iso
 from shared.checkpoint.store import shard_of
 from shared.config import settings
-from shared.graph.photo_versions import BATCH_SIZE, Version
-from shared.http.service import Budget
+from shared.graph import BATCH_SIZE, Version
+from shared.http import Budget
 from shared.model import Outcome, ThumbnailLocation
-from shared.sharepoint.locations import DEFAULT_FOLDER
+from shared.sharepoint import DEFAULT_FOLDER
 from shared.sync import nightly, scope
 
 
@@ -76,7 +76,7 @@ def seed(app: App) -> dict[str, Any]:
     now = iso(time.time())
 
     def records(ids: tuple[str, ...]) -> Iterator[tuple[str, Record]]:
-        for user_id, seen in graph.versions(ids).items():
+        for user_id, seen in graph.photo_versions(ids).items():
             if isinstance(seen, Version):
                 place = ThumbnailLocation(app.settings.mysite_url, DEFAULT_FOLDER, user_id)
                 photo = Photo(seen.etag, "0" * 64, place)

@@ -11,7 +11,7 @@ from shared import __version__
 from shared.api import problems
 from shared.api.problems import Problem
 from shared.app import App, open_app
-from shared.checkpoint.records import Photo, iso
+from shared.checkpoint import Photo, iso
 from shared.checks import checks
 from shared.errors import ConfigurationError
 from shared.model import Outcome, is_object_id
@@ -139,7 +139,7 @@ def _overview() -> dict[str, Any]:
 def _photo(photo: Photo | None) -> dict[str, str] | None:
     if photo is None or not photo.sha256:
         return None
-    return {"etag": photo.etag, "sha256": photo.sha256, "pictureUrl": photo.place.picture_url}
+    return {"etag": photo.etag, "sha256": photo.sha256, "pictureUrl": photo.location.picture_url}
 
 
 def _name(text: str) -> str:

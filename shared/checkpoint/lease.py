@@ -9,16 +9,23 @@ asking: `check` is called before every write.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import BlobClient, BlobLeaseClient
 
-from shared.errors import LeaseLost
+from shared.checkpoint.blobs import code_of
+from shared.errors import LeaseLost, PhotoSyncError
+from shared.log import InvocationLog
 
 LEASE_SECONDS = 60
-RENEW_EVERY_SECONDS = 15
+RENEW_EVERY_SECONDS = 10.0
+RENEW_WITHIN_SECONDS = 8.0
+"""A renewal that takes longer is given up and tried again: five of them fit into a lease, so that
+one that hangs costs nothing."""
+
 _SAFETY_SECONDS = 5
 """A lease about to end is treated as lost: a write begun now could land after its end."""
 
@@ -29,23 +36,14 @@ def seconds() -> float:
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
-def code_of(error: Exception) -> str:
-    """Storage's error code; the library gives it as text or as a member of an enumeration."""
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or "")
-
-
-_log = logging.getLogger("photo_sync.lease")
-
-
 class Lease:
     """A held lease; use as a context manager, which releases it.
 
-    The clock here is always the real one: the lease runs out in storage's time.
-
     Args:
         client: holds the lease.
-        since: `seconds()` before it was asked for.
+        since: when it was asked for, by `clock`.
+        log: of the invocation.
+        clock: seconds; the lease runs out in storage's time, so this is not the program's clock.
         renew_every: seconds.
     """
 
@@ -54,9 +52,13 @@ class Lease:
         client: BlobLeaseClient,
         since: float,
         *,
+        log: InvocationLog,
+        clock: Callable[[], float] = seconds,
         renew_every: float = RENEW_EVERY_SECONDS,
     ) -> None:
         self.client = client
+        self._log = log
+        self._clock = clock
         self._renew_every = renew_every
         self._renewed = since
         self._lost = threading.Event()
@@ -64,17 +66,20 @@ class Lease:
         self._thread = threading.Thread(target=self._keep, name="photo-sync-lease", daemon=True)
 
     @classmethod
-    def acquire(cls, blob: BlobClient, *, renew_every: float = RENEW_EVERY_SECONDS) -> Self | None:
+    def acquire(
+        cls,
+        blob: BlobClient,
+        *,
+        log: InvocationLog,
+        clock: Callable[[], float] = seconds,
+        renew_every: float = RENEW_EVERY_SECONDS,
+    ) -> Self | None:
         """Take the lease on a blob that exists; None when another run holds it.
-
-        Args:
-            blob: to lease.
-            renew_every: seconds.
 
         Raises:
             AzureError: storage failed.
         """
-        before = seconds()
+        before = clock()
         client = BlobLeaseClient(blob)
         try:
             client.acquire(lease_duration=LEASE_SECONDS)
@@ -82,7 +87,7 @@ class Lease:
             if code_of(error) == "LeaseAlreadyPresent":
                 return None
             raise
-        return cls(client, before, renew_every=renew_every)
+        return cls(client, before, log=log, clock=clock, renew_every=renew_every)
 
     def check(self) -> None:
         """Make sure that the lease is still ours.
@@ -90,12 +95,13 @@ class Lease:
         Raises:
             LeaseLost: it is not, or may not be.
         """
-        if seconds() - self._renewed > LEASE_SECONDS - _SAFETY_SECONDS:
+        if self._clock() - self._renewed > LEASE_SECONDS - _SAFETY_SECONDS:
             # For good: what a late renewal might bring back, others may have used meanwhile.
             self._lost.set()
         if self._lost.is_set():
             raise LeaseLost(
-                "another run took over, or storage could not be reached to keep it away"
+                "another run took over, or storage could not be reached to keep it away. Nothing "
+                "more is written; the next firing resumes the run"
             )
 
     def __enter__(self) -> Self:
@@ -112,21 +118,37 @@ class Lease:
         self._thread.join()
         try:
             self.client.release()
-        except (AzureError, ValueError):
-            # It ends by itself, or is another's already.
-            _log.info("the lease could not be released")
+        except (AzureError, ValueError, PhotoSyncError):
+            self._log.add(
+                logging.INFO,
+                "the lease of the run could not be released. It ends by itself within a minute",
+            )
 
     def _keep(self) -> None:
         while not self._end.wait(self._renew_every):
-            before = seconds()
+            # Before the request: storage counts from some moment after this one.
+            before = self._clock()
             try:
-                self.client.renew()
+                self.client.renew(
+                    connection_timeout=RENEW_WITHIN_SECONDS,
+                    read_timeout=RENEW_WITHIN_SECONDS,
+                    retry_total=0,
+                )
             except HttpResponseError as error:
                 if code_of(error).startswith("Lease") or error.status_code == 404:  # noqa: PLR2004
                     self._lost.set()
                     return
-                _log.warning("the lease could not be renewed: %s", code_of(error))
-            except AzureError as error:
-                _log.warning("the lease could not be renewed: %s", type(error).__name__)
+                self._say(code_of(error))
+            except (AzureError, PhotoSyncError) as error:
+                # A token that is not to be had, too, may be there ten seconds later.
+                self._say(type(error).__name__)
             else:
                 self._renewed = before
+
+    def _say(self, why: str) -> None:
+        self._log.add(
+            logging.WARNING,
+            f"the lease of the run could not be renewed ({why}). The app tries again in "
+            f"{self._renew_every:.0f} seconds; after {LEASE_SECONDS} seconds without success the "
+            "firing ends, and the next one resumes the run",
+        )

@@ -1,40 +1,45 @@
-"""The documents of the checkpoint: what is known of each user, and how it is written as JSON. Pure.
+"""What is known of each user, how two writers' records become one, and the JSON of a shard. Pure.
 
 A shard is `{"schema": 1, "users": {"<object id>": {…}}}`; the names of a record's fields are those
-of `Record` in camelCase. Times are UTC in ISO 8601 with `Z`, dates are `YYYY-MM-DD`.
+of `Record` in camelCase.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
 from typing import Any
 
-from shared.errors import BrokenState, NewerSchema
-from shared.model import Outcome, ThumbnailLocation, is_object_id
-
-SCHEMA = 1
-"""Version of every document in the container; a newer one is refused, an older one is read."""
-
-_COUNT_LIMIT = 10**15
+from shared.checkpoint.documents import (
+    SCHEMA,
+    UNREADABLE,
+    as_count,
+    as_date,
+    as_moment,
+    as_text,
+    as_user_id,
+    parse_document,
+)
+from shared.errors import BrokenState
+from shared.model import Outcome, ThumbnailLocation
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A picture that we wrote, or found already written, completely.
+    """The files that we wrote for a user, or found already written.
 
     Attributes:
-        etag: Exchange's version of it.
-        sha256: of Exchange's bytes, hexadecimal; empty when the claim is withdrawn.
-        place: where its thumbnails are.
+        etag: Exchange's version of the photo.
+        sha256: of Exchange's bytes, hexadecimal; empty when the claim is withdrawn: the files are
+            ours, but a write to them was begun and not finished, so their content is unknown.
+        location: of the three files.
     """
 
     etag: str
     sha256: str
-    place: ThumbnailLocation
+    location: ThumbnailLocation
 
     def withdrawn(self) -> "Photo":
-        """The same files, of which nothing is known: a write was begun and not finished."""
+        """The same files, content unknown."""
         return replace(self, etag="", sha256="")
 
 
@@ -53,12 +58,12 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """The user could not be synchronised.
+    """The user could not be synchronized.
 
     Attributes:
         count: runs in a row.
         retry_on: UTC date of the next attempt.
-        etag: the photo's version at the last attempt; a new one is tried at once.
+        etag: the photo's version at the last attempt; another version is tried at once.
     """
 
     count: int
@@ -71,15 +76,17 @@ class Record:
     """What the checkpoint knows of a user. Users without a photo and without trouble have none.
 
     Attributes:
-        upn: user principal name at the time.
+        upn: user principal name at the time; for people who read, never for requests.
         outcome: of the last attempt that changed the record.
         detail: one sentence, may be empty.
         checked_at: when that was.
         run: id of the run, or "on-demand".
         photo: what SharePoint shows because of us; None when nothing.
         verified_at: when SharePoint was last seen to show it.
+        verify_on: UTC date of the next look; "" in records of version 1.
         missing: see `Missing`.
         failing: see `Failing`.
+        left_on: UTC date on which a run first noticed that the directory no longer has the user.
     """
 
     upn: str
@@ -89,28 +96,39 @@ class Record:
     detail: str = ""
     photo: Photo | None = None
     verified_at: str = ""
+    verify_on: str = ""
     missing: Missing | None = None
     failing: Failing | None = None
+    left_on: str = ""
+
+    @property
+    def claims(self) -> bool:
+        """Whether the record says what SharePoint shows."""
+        return self.photo is not None and bool(self.photo.sha256)
 
 
-def merge(base: Record | None, ours: Record, theirs: Record | None) -> tuple[Record, bool]:
+def merge(
+    base: Record | None, ours: Record | None, theirs: Record | None
+) -> tuple[Record | None, bool]:
     """One record out of two that two writers made of the same one.
 
     What counts is who touched SharePoint. When only they did, their record tells the truth. When
     both did, and not with the same picture, nobody knows what the files hold now: then the record
     claims nothing, and the user is disputed. Among records that do not contradict each other the
-    newest wins.
+    newest wins. A record that is to be dropped is kept when anybody changed it.
 
     Args:
         base: as we read it; None when there was none.
-        ours: to be saved.
-        theirs: as it is now.
+        ours: to be saved; None to drop the record.
+        theirs: as it is now; None when there is none.
 
     Returns:
-        The record to save, and whether the user is disputed.
+        The record to save (None for none), and whether the user is disputed.
     """
     if theirs is None or theirs == base:
         return ours, False
+    if ours is None:
+        return theirs, True
     held, before, now = _claim(ours), _claim(base), _claim(theirs)
     touched = held != before or (ours.photo is not None and not ours.photo.sha256)
     if touched and now == before:
@@ -127,42 +145,12 @@ def merge(base: Record | None, ours: Record, theirs: Record | None) -> tuple[Rec
 def _claim(record: Record | None) -> tuple[str, ThumbnailLocation] | None:
     """What a record says that SharePoint holds."""
     photo = record.photo if record else None
-    return (photo.sha256, photo.place) if photo else None
-
-
-def iso(seconds: float) -> str:
-    """A moment as the documents write it, with milliseconds.
-
-    Args:
-        seconds: since the epoch.
-    """
-    return _spelled(datetime.fromtimestamp(seconds, UTC))
-
-
-def seconds_of(text: str) -> float:
-    """Seconds since the epoch of a moment in a document.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return _moment(text).timestamp()
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"no time zone: {text}")
-    return moment
-
-
-def _spelled(moment: datetime) -> str:
-    utc = moment.astimezone(UTC)
-    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (photo.sha256, photo.location) if photo else None
 
 
 def dump_shard(records: Mapping[str, Record]) -> bytes:
     """A shard as JSON, users in order of their id, so that equal content gives equal bytes."""
-    users = {user_id: to_json(records[user_id]) for user_id in sorted(records)}
+    users = {user_id: _to_json(records[user_id]) for user_id in sorted(records)}
     return json.dumps({"schema": SCHEMA, "users": users}, separators=(",", ":")).encode()
 
 
@@ -170,39 +158,30 @@ def parse_shard(data: bytes) -> dict[str, Record]:
     """Records by user id.
 
     Raises:
-        NewerSchema: written by a newer version.
+        NewerSchema: a newer version of the program wrote it.
         BrokenState: no shard, or a record in it is none.
     """
-    document = parse_document(data)
-    users = document.get("users")
+    users = parse_document(data).get("users")
     if not isinstance(users, dict):
-        raise BrokenState("no users in it")
-    return {user_id: _record(user_id, value) for user_id, value in users.items()}
+        raise BrokenState("it has no users")
+    return {user_id: _from_json(user_id, value) for user_id, value in users.items()}
 
 
-def parse_document(data: bytes) -> dict[str, Any]:
-    """Any document of the container, once its schema is known to be readable.
+def as_location(value: Any) -> ThumbnailLocation:
+    """Where a user's files are, in a document.
 
     Raises:
-        NewerSchema: written by a newer version.
-        BrokenState: no JSON object with a schema.
+        KeyError, TypeError, ValueError: it is no location.
     """
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        raise BrokenState("no JSON") from None
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
-        raise BrokenState("no schema in it")
-    if schema > SCHEMA:
-        raise NewerSchema(
-            f"written with schema {schema}, this version reads up to {SCHEMA}: deploy the newer "
-            "version again, or set CHECKPOINT_CONTAINER to a new container"
-        )
-    return dict(document)
+    location = ThumbnailLocation(
+        as_text(value["host"]), as_text(value["folder"]), as_text(value["prefix"])
+    )
+    if not location.host or "/" in location.folder + location.prefix or not location.prefix:
+        raise ValueError("no location")
+    return location
 
 
-def to_json(record: Record) -> dict[str, Any]:
+def _to_json(record: Record) -> dict[str, Any]:
     """A record as JSON; empty fields are left out."""
     value: dict[str, Any] = {
         "upn": record.upn,
@@ -217,11 +196,13 @@ def to_json(record: Record) -> dict[str, Any]:
         value["photo"] = {
             "etag": photo.etag,
             "sha256": photo.sha256,
-            "host": photo.place.host,
-            "folder": photo.place.folder,
-            "prefix": photo.place.prefix,
+            "host": photo.location.host,
+            "folder": photo.location.folder,
+            "prefix": photo.location.prefix,
         }
         value["verifiedAt"] = record.verified_at
+        if record.verify_on:
+            value["verifyOn"] = record.verify_on
     if record.missing:
         value["missing"] = {"runs": record.missing.runs, "run": record.missing.run}
     if record.failing:
@@ -231,17 +212,18 @@ def to_json(record: Record) -> dict[str, Any]:
             "retryOn": failing.retry_on,
             "etag": failing.etag,
         }
+    if record.left_on:
+        value["leftOn"] = record.left_on
     return value
 
 
-def _record(user_id: str, value: Any) -> Record:
-    if not is_object_id(user_id) or user_id != user_id.lower():
-        raise BrokenState(f"no object id: {user_id[:60]!r}")
+def _from_json(user_id: str, value: Any) -> Record:
     try:
+        as_user_id(user_id)
         photo = value.get("photo")
         missing = value.get("missing")
         failing = value.get("failing")
-        record = Record(
+        return Record(
             upn=as_text(value["upn"]),
             outcome=Outcome(value["outcome"]),
             checked_at=as_moment(value["checkedAt"]),
@@ -249,70 +231,20 @@ def _record(user_id: str, value: Any) -> Record:
             detail=as_text(value.get("detail", "")),
             photo=_photo(photo) if photo is not None else None,
             verified_at=as_moment(value["verifiedAt"]) if photo is not None else "",
-            missing=Missing(as_count(missing["runs"]), as_text(missing["run"]))
-            if missing
-            else None,
-            failing=(
-                Failing(
-                    as_count(failing["count"]), _date(failing["retryOn"]), as_text(failing["etag"])
-                )
-                if failing
-                else None
+            verify_on=as_date(value["verifyOn"]) if photo and "verifyOn" in value else "",
+            missing=(
+                Missing(as_count(missing["runs"]), as_text(missing["run"])) if missing else None
             ),
+            failing=_failing(failing) if failing else None,
+            left_on=as_date(value["leftOn"]) if "leftOn" in value else "",
         )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise BrokenState(f"record of {user_id} cannot be read") from None
-    return record
+    except UNREADABLE:
+        raise BrokenState(f"the record of {user_id[:60]!r} cannot be read") from None
 
 
 def _photo(value: Any) -> Photo:
-    return Photo(as_text(value["etag"]), as_text(value["sha256"]), as_place(value))
+    return Photo(as_text(value["etag"]), as_text(value["sha256"]), as_location(value))
 
 
-def as_place(value: Any) -> ThumbnailLocation:
-    """Where a user's files are, in a document.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is none.
-    """
-    place = ThumbnailLocation(
-        as_text(value["host"]), as_text(value["folder"]), as_text(value["prefix"])
-    )
-    if not place.host or "/" in place.folder + place.prefix or not place.prefix:
-        raise ValueError("no place")
-    return place
-
-
-def as_text(value: Any) -> str:
-    """A text of a document.
-
-    Raises:
-        TypeError: it is none.
-    """
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value
-
-
-def as_count(value: Any) -> int:
-    """A number of things in a document.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _COUNT_LIMIT:
-        raise ValueError("no count")
-    return value
-
-
-def as_moment(value: Any) -> str:
-    """A moment of a document in the spelling of `iso`, so that moments compare as texts.
-
-    Raises:
-        TypeError, ValueError, OverflowError: it is none.
-    """
-    return _spelled(_moment(as_text(value)))
-
-
-def _date(value: Any) -> str:
-    return date.fromisoformat(as_text(value)).isoformat()
+def _failing(value: Any) -> Failing:
+    return Failing(as_count(value["count"]), as_date(value["retryOn"]), as_text(value["etag"]))

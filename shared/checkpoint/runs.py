@@ -1,19 +1,21 @@
 """The run as a document: `run.json` while it goes on, `runs/<started>.json` when it ends. Pure."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from shared.checkpoint.records import (
+from shared.checkpoint.documents import (
     SCHEMA,
+    UNREADABLE,
     as_count,
     as_moment,
-    as_place,
     as_text,
+    as_user_id,
     iso,
     seconds_of,
 )
+from shared.checkpoint.records import as_location
 from shared.errors import BrokenState
-from shared.model import Outcome, ThumbnailLocation, is_object_id
+from shared.model import Outcome, ThumbnailLocation
 
 RUNNING = "running"
 COMPLETED = "completed"
@@ -23,9 +25,23 @@ _STATUSES = frozenset({RUNNING, COMPLETED, INTERRUPTED, STOPPED})
 
 SYNC = "sync"
 DRY_RUN = "dry-run"
+_MODES = frozenset({SYNC, DRY_RUN})
+
+LISTING = "listing"
+USERS = "users"
+CLEARING = "clearing"
+DONE = "done"
+_PHASES = ("", LISTING, USERS, CLEARING, DONE)
+"""In this order: list who is in scope, synchronize them, remove what is to be removed. A run without
+a phase cannot be resumed."""
 
 STALE_SECONDS = 48 * 3600
 """An unfinished run older than this is closed, and a new one started."""
+
+_WORKING_STATE = frozenset(
+    {"phase", "cursor", "shard", "deferredUsers", "putAside", "clearing", "writing"}
+)
+"""Fields that only the program needs, to resume the run."""
 
 
 @dataclass
@@ -44,23 +60,32 @@ class Run:
         status: "running", "completed", "interrupted" (to be resumed), "stopped" (see reason).
         reason: why it is stopped or interrupted.
         firings: how many firings worked on it.
-        cursor: id of the last user of the last finished slice.
-        listed: users that the last listing gave.
+        phase: "listing", "users", "clearing", "done"; "" in documents of version 1.
+        cursor: object id up to which every user is counted, deferred, put aside or a candidate for
+            removal.
+        shard: name of the last shard whose users and records were all seen.
+        deferred: ids of users up to the cursor who were not finished; they come first.
+        put_aside: ids of users up to the cursor whose request failed; they are tried again last.
+        clearing: names of the shards with removals or leavers that are still to be carried out.
+        listed: users in the complete listing; 0 while it is not complete.
         previous_listed: the same of the run before, None when there is none to compare with.
-        in_scope: users of this run; the sum of `counts` once it has ended.
-        counts: users per outcome.
+        filter_refused: Graph refuses the default filter; that of version 1 is used.
+        counts: users per outcome; they only grow. `deferred` is derived, see `count_of`.
         requests: HTTP requests per service, retries included.
-        throttled: answers 429, or 503 that asked to wait; throttled batch items are one.
+        throttled: responses 429, or 503 that asked to wait; throttled batch items are one.
         received, sent: bytes of bodies.
         source_fault: why the list of users is not trusted; then nothing is removed.
+        photos: records with files of ours, in the shards seen so far.
         removal_candidates: users whose photo is confirmed gone in this run.
         removals_failed: of them, those whose removal was tried and failed.
-        removals_held_back: of them, those not carried out because of the limit or a doubt.
-        removal_limit: most removals allowed; None before the end.
+        removals_held_back: of them, those not removed because of the limit or a doubt.
+        removal_limit: most removals allowed, leavers included; None before that is decided.
         removal_note: why removals were held back.
+        leaver_candidates: users who left the directory LEAVER_DAYS ago.
+        leavers_cleared: of them, those whose thumbnails and record are gone.
+        leavers_held_back: of them, those left alone because of the limit or a doubt.
         reverified: users looked at because of REVERIFY_DAYS.
-        writing: where files of users without a record may be, because their first write was begun
-            and not yet recorded; whoever finds the run dead knows by it what is ours.
+        writing: where version 1 was writing for the first time when it died.
     """
 
     id: str
@@ -74,36 +99,42 @@ class Run:
     status: str = RUNNING
     reason: str = ""
     firings: int = 1
+    phase: str = LISTING
     cursor: str = ""
+    shard: str = ""
+    deferred: list[str] = field(default_factory=list)
+    put_aside: list[str] = field(default_factory=list)
+    clearing: list[str] = field(default_factory=list)
     listed: int = 0
     previous_listed: int | None = None
-    in_scope: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
+    filter_refused: bool = False
+    counts: dict[Outcome, int] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=lambda: {"graph": 0, "sharepoint": 0})
     throttled: int = 0
     received: int = 0
     sent: int = 0
     source_fault: str = ""
+    photos: int = 0
     removal_candidates: int = 0
     removals_failed: int = 0
     removals_held_back: int = 0
     removal_limit: int | None = None
     removal_note: str = ""
+    leaver_candidates: int = 0
+    leavers_cleared: int = 0
+    leavers_held_back: int = 0
     reverified: int = 0
     writing: dict[str, ThumbnailLocation] = field(default_factory=dict)
 
     def count(self, outcome: Outcome, number: int = 1) -> None:
         """Add users to an outcome."""
-        self.counts[outcome.value] = self.counts.get(outcome.value, 0) + number
+        self.counts[outcome] = self.counts.get(outcome, 0) + number
 
-    def done(self) -> int:
-        """Users that have an outcome other than `deferred`."""
-        return sum(n for name, n in self.counts.items() if name != Outcome.DEFERRED.value)
-
-    def end(self, moment: str) -> None:
-        """Close the accounts: whoever was not reached is `deferred`, so that the counts add up."""
-        self.counts[Outcome.DEFERRED.value] = max(0, self.in_scope - self.done())
-        self.ended = moment
+    def count_of(self, outcome: Outcome) -> int:
+        """Users with an outcome; whoever has none yet is `deferred`."""
+        if outcome is Outcome.DEFERRED:
+            return max(0, self.listed - sum(self.counts.values()))
+        return self.counts.get(outcome, 0)
 
     @property
     def finished(self) -> bool:
@@ -111,7 +142,7 @@ class Run:
         return self.status == COMPLETED
 
     def to_json(self) -> dict[str, Any]:
-        """The document, as the contract names its fields."""
+        """The whole document."""
         return {
             "schema": SCHEMA,
             "id": self.id,
@@ -125,26 +156,43 @@ class Run:
             "status": self.status,
             "reason": self.reason or None,
             "firings": self.firings,
+            "phase": self.phase,
             "cursor": self.cursor or None,
+            "shard": self.shard or None,
+            "deferredUsers": self.deferred,
+            "putAside": self.put_aside,
+            "clearing": self.clearing,
             "listed": self.listed,
             "previousListed": self.previous_listed,
-            "inScope": self.in_scope,
-            "counts": {o.value: self.counts.get(o.value, 0) for o in Outcome},
+            "filterRefused": self.filter_refused,
+            "inScope": self.listed,
+            "counts": {outcome.value: self.count_of(outcome) for outcome in Outcome},
             "requests": dict(self.requests),
             "throttled": self.throttled,
             "bytes": {"received": self.received, "sent": self.sent},
             "sourceFault": self.source_fault or None,
             "removals": {
+                "photos": self.photos,
                 "candidates": self.removal_candidates,
-                "removed": self.counts.get(Outcome.REMOVED.value, 0),
+                "removed": self.count_of(Outcome.REMOVED),
                 "failed": self.removals_failed,
                 "heldBack": self.removals_held_back,
                 "limit": self.removal_limit,
                 "note": self.removal_note or None,
             },
+            "leavers": {
+                "candidates": self.leaver_candidates,
+                "cleared": self.leavers_cleared,
+                "heldBack": self.leavers_held_back,
+            },
             "reverified": self.reverified,
-            "writing": {user_id: asdict(place) for user_id, place in self.writing.items()},
+            # Version 1 reads this field: so its way back stays open.
+            "writing": {},
         }
+
+    def report(self) -> dict[str, Any]:
+        """The document without what only the program needs to resume the run."""
+        return {k: v for k, v in self.to_json().items() if k not in _WORKING_STATE}
 
 
 def from_json(document: dict[str, Any]) -> Run | None:
@@ -156,41 +204,51 @@ def from_json(document: dict[str, Any]) -> Run | None:
     if document.get("status") == "none":
         return None
     try:
-        removals = document["removals"]
+        removals, leavers = document["removals"], document.get("leavers", {})
+        counts = {Outcome(k): as_count(v) for k, v in document["counts"].items()}
+        counts.pop(Outcome.DEFERRED, None)
         run = Run(
             id=as_text(document["id"]),
             version=as_text(document["version"]),
             trigger=as_text(document["trigger"]),
-            mode=as_text(document["mode"]),
+            mode=_one_of(_MODES, document["mode"]),
             scope=as_text(document["scope"]),
             started=as_moment(document["started"]),
-            updated=_maybe_moment(document["updated"]),
-            ended=_maybe_moment(document["ended"]),
-            status=as_text(document["status"]),
+            updated=_moment_or_none(document["updated"]),
+            ended=_moment_or_none(document["ended"]),
+            status=_one_of(_STATUSES, document["status"]),
             reason=as_text(document["reason"] or ""),
             firings=as_count(document["firings"]),
-            cursor=_cursor(document["cursor"] or ""),
-            listed=as_count(document["listed"]),
-            previous_listed=_maybe(document["previousListed"]),
-            in_scope=as_count(document["inScope"]),
-            counts={Outcome(k).value: as_count(v) for k, v in document["counts"].items()},
+            phase=_one_of(_PHASES, document["phase"]) if "phase" in document else "",
+            cursor=as_user_id(document["cursor"]) if document["cursor"] else "",
+            shard=as_text(document.get("shard") or ""),
+            deferred=[as_user_id(value) for value in document.get("deferredUsers", ())],
+            put_aside=[as_user_id(value) for value in document.get("putAside", ())],
+            clearing=[as_text(value) for value in document.get("clearing", ())],
+            # Version 1 counted all users of a run, also those who left its list between firings.
+            listed=as_count(document["listed" if "phase" in document else "inScope"]),
+            previous_listed=_count_or_none(document["previousListed"]),
+            filter_refused=document.get("filterRefused", False) is True,
+            counts=counts,
             requests={as_text(k): as_count(v) for k, v in document["requests"].items()},
             throttled=as_count(document["throttled"]),
             received=as_count(document["bytes"]["received"]),
             sent=as_count(document["bytes"]["sent"]),
             source_fault=as_text(document["sourceFault"] or ""),
+            photos=as_count(removals.get("photos", 0)),
             removal_candidates=as_count(removals["candidates"]),
             removals_failed=as_count(removals.get("failed", 0)),
             removals_held_back=as_count(removals["heldBack"]),
-            removal_limit=_maybe(removals["limit"]),
+            removal_limit=_count_or_none(removals["limit"]),
             removal_note=as_text(removals["note"] or ""),
+            leaver_candidates=as_count(leavers.get("candidates", 0)),
+            leavers_cleared=as_count(leavers.get("cleared", 0)),
+            leavers_held_back=as_count(leavers.get("heldBack", 0)),
             reverified=as_count(document["reverified"]),
-            writing={_cursor(k): as_place(v) for k, v in document["writing"].items()},
+            writing={as_user_id(k): as_location(v) for k, v in document.get("writing", {}).items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise BrokenState("no run in it") from None
-    if run.status not in _STATUSES or run.mode not in {SYNC, DRY_RUN}:
-        raise BrokenState("no run in it")
+    except UNREADABLE:
+        raise BrokenState("it is no run") from None
     return run
 
 
@@ -207,20 +265,20 @@ def next_run(
     """Which run a firing works on, and which one it closes.
 
     A finished run keeps the next one waiting until `interval` seconds after its start; an
-    unfinished one is taken up again, unless it is older than `STALE_SECONDS` or was made in
-    another mode or for another scope: then it is closed and a new one started. A dry run never
-    keeps a real one waiting.
+    unfinished one is resumed, unless it is older than `STALE_SECONDS`, has another mode or another
+    scope, or comes from version 1: then it is closed and a new one started. A dry run never keeps
+    a real one waiting.
 
     Returns:
         The run to work on, or None when there is nothing to do; the run to close as interrupted,
         or None.
     """
     if previous:
-        same = previous.mode == mode and previous.scope == scope
         age = now - seconds_of(previous.started)
         # A start in the future was written by a clock that was wrong: it must not block for ever.
         if previous.finished and previous.mode == mode and abs(age) < interval:
             return None, None
+        same = previous.mode == mode and previous.scope == scope and bool(previous.phase)
         if not previous.finished and same and abs(age) <= STALE_SECONDS:
             previous.firings += 1
             return previous, None
@@ -236,24 +294,22 @@ def next_run(
         scope=scope,
         started=started,
         previous_listed=(previous.listed or previous.previous_listed) if previous else None,
+        writing=dict(previous.writing) if previous else {},
     )
-    if previous:
-        run.writing = dict(previous.writing)
     if previous and previous.scope != scope:
         run.source_fault = "the scope settings changed since the last run"
     return run, None if previous is None or previous.finished else previous
 
 
-def _maybe_moment(value: Any) -> str:
+def _one_of(accepted: frozenset[str] | tuple[str, ...], value: Any) -> str:
+    if value not in accepted:
+        raise ValueError("no such value")
+    return str(value)
+
+
+def _moment_or_none(value: Any) -> str:
     return as_moment(value) if value else ""
 
 
-def _cursor(value: Any) -> str:
-    cursor = as_text(value)
-    if cursor and not is_object_id(cursor):
-        raise ValueError("no object id")
-    return cursor
-
-
-def _maybe(value: Any) -> int | None:
+def _count_or_none(value: Any) -> int | None:
     return None if value is None else as_count(value)

@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from shared.clock import Clock
 from shared.config.settings import Settings
 from shared.errors import DeadlineExceeded
-from shared.http.managed_identity import ManagedIdentity
+from shared.http import ManagedIdentity
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
@@ -42,7 +42,7 @@ class _Patience:
         """
         left = self.deadline - self.clock.monotonic()
         if left <= 0:
-            raise DeadlineExceeded("no time left for blob storage")
+            raise DeadlineExceeded("no time is left for blob storage")
         return left
 
 
@@ -56,8 +56,8 @@ class _Transport(RequestsTransport):  # type: ignore[misc]  # exported without a
     def send(self, request: object, **options: Any) -> Any:
         """Send once, within what is left of the time."""
         left = self._patience.left()
-        options["connection_timeout"] = min(CONNECT_SECONDS, left)
-        options["read_timeout"] = min(READ_SECONDS, left)
+        for name, most in (("connection_timeout", CONNECT_SECONDS), ("read_timeout", READ_SECONDS)):
+            options[name] = min(options.get(name) or most, most, left)
         return super().send(request, **options)
 
 
@@ -73,7 +73,7 @@ class _Retry(ExponentialRetry):
         del transport
         seconds = self.get_backoff_time(settings)
         if seconds >= self._patience.left():
-            raise DeadlineExceeded("no time to try blob storage again")
+            raise DeadlineExceeded("no time is left to try blob storage again")
         self._patience.clock.sleep(seconds)
 
 

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from shared import roles
 from shared.app import App
-from shared.checkpoint import runs
-from shared.checkpoint.records import iso, seconds_of
+from shared.checkpoint import iso, runs, seconds_of
 from shared.checks import portal
 from shared.config.schedule import Schedule
 from shared.errors import (
@@ -23,10 +22,10 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
-from shared.graph.client import Page
-from shared.http.service import Budget
+from shared.graph import Page
+from shared.http import Budget
 from shared.model import User
-from shared.sharepoint.client import SharePoint
+from shared.sharepoint import SharePoint
 
 STORAGE_SECONDS = 20.0
 PATIENCE_SECONDS = 30.0
@@ -138,10 +137,10 @@ def _services(app: App) -> list[Check]:
 def _scope_size(app: App, budget: Budget) -> str:
     """How many users the settings select: one request for the filter, one for the group."""
     settings, graph = app.settings, app.graph(budget)
-    users = _announced(graph.users(settings.user_filter, page_size=1))
+    users = _announced(graph.user_pages(settings.user_filter, page_size=1))
     found = f"{users:,} users match USER_FILTER"
     if settings.sync_group_id:
-        members = _announced(graph.members(settings.sync_group_id, page_size=1))
+        members = _announced(graph.member_pages(settings.sync_group_id, page_size=1))
         found += f"; SYNC_GROUP_ID has {members:,}; in scope is who is among both"
     else:
         members = users

@@ -64,7 +64,7 @@ def matching(pattern: str) -> Callable[[str], str]:
 company = matching(r"[ -.0-{}~]{1,40}")  # printable ASCII but | and /, which delimit User-Agent
 connection_name = matching(r"[A-Za-z0-9_.-]{1,128}")
 container = matching(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
-schedule = matching(r"[0-9A-Za-z*/,-]+(?: +[0-9A-Za-z*/,-]+){4,5}")
+_schedule = matching(r"[0-9A-Za-z*/,-]+(?:\s+[0-9A-Za-z*/,-]+){4,5}")
 single_line = matching(r"[^\x00-\x1f\x7f]+")
 storage_account = matching(r"[a-z0-9]{3,24}")
 _decimal = matching(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
@@ -136,3 +136,19 @@ def sizes(text: str) -> tuple[int, int, int]:
     if not small < medium < large:
         raise ValueError
     return small, medium, large
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Origins of a list of host names; a loopback host may be given with scheme and port."""
+    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    return tuple(origin(name if "://" in name else f"https://{name}") for name in names)
+
+
+def schedule(text: str) -> str:
+    """The text of a schedule, as it is, when it has the fields of one.
+
+    `Schedule` reads it. A schedule that never fires stops the timer only, so it is no malformed
+    setting: the check *function schedule* names it, and calls for one user go on.
+    """
+    _schedule(text.strip())
+    return text

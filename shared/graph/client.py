@@ -5,30 +5,29 @@ capabilities", "JSON batching", "Get profilePhoto") and from what administrators
 is silent; docs/architecture.md lists what is uncertain.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from shared.errors import (
     AccessDenied,
-    ConfigurationError,
     Evidence,
     InvalidPhoto,
+    MalformedResponse,
     NotFound,
     PermissionMissing,
-    RequestRejected,
+    PhotoSyncError,
     UserUnknown,
 )
 from shared.graph import photo_versions
-from shared.graph.photo_versions import Seen
-from shared.http.response import NOT_FOUND, TOO_MANY, Response, retry_after
-from shared.http.service import ATTEMPTS, THROTTLES, Budget, Service, backoff
-from shared.http.transport import Request
-from shared.model import User, is_object_id
-
-PAGE_SIZE = 999
-"""Most users of a page."""
+from shared.graph.batches import Batches
+from shared.graph.json_batch import Item, ItemRequest
+from shared.graph.listing import ADVANCED, PAGE_SIZE, SELECTED, Listing, Page, segment, user_of
+from shared.graph.photo_versions import USER_GONE, Seen, Unknown, error_of_item, proves_no_photo
+from shared.http import Budget, Patience, Request, Service
+from shared.http.response import NOT_FOUND
+from shared.model import User
+from shared.roles import GRAPH
 
 PHOTO_SIZE = "648x648"
 """Largest rendition Graph makes; enough for every thumbnail and far smaller than originals."""
@@ -36,27 +35,8 @@ PHOTO_SIZE = "648x648"
 PHOTO_LIMIT_BYTES = 8 * 1024 * 1024
 """Exchange accepts uploads of up to 4 MB; more than twice that is no photo."""
 
-LISTING_RESTARTS = 5
-"""How often an expired page token may start the listing again."""
 
-_GRAPH = "Microsoft Graph"
-_MISUNDERSTOOD = frozenset({400, 404, 414})
-"""Answers to the first page that are about the filter or the group."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of a listing.
-
-    Attributes:
-        users: in the order they came.
-        expected: how many the whole listing has, on the first page only.
-        unusable: entries without a usable id or name.
-    """
-
-    users: Sequence[User]
-    expected: int | None
-    unusable: int
+_OK = 200
 
 
 class Graph:
@@ -72,185 +52,289 @@ class Graph:
         self._service = service
         self._root = f"{root}/v1.0"
         self._budget = budget
+        self._listing = Listing(service, self._root, budget)
+        self._batches = Batches(service, self._root, budget)
 
-    def users(self, user_filter: str, page_size: int = PAGE_SIZE) -> Iterator[Page]:
-        """All users that match an OData filter; after an expired page token, again from the start.
+    # -- listings --
+
+    def user_pages(
+        self, user_filter: str, page_size: int = PAGE_SIZE, resume: str | None = None
+    ) -> Iterator[Page]:
+        """All users that match an OData filter, page by page.
+
+        Args:
+            user_filter: OData `$filter`.
+            page_size: most users of a page.
+            resume: link to the page to go on with (`Page.next_link`); None to start.
 
         Raises:
-            ConfigurationError: Graph does not understand the filter.
+            FilterRefused: Graph does not understand the filter.
+            ListingExpired: the link is no longer valid; start again.
             PermissionMissing: `User.Read.All` is missing.
             ServiceError: the listing could not be read.
         """
-        query = {
-            "$filter": user_filter,
-            "$select": "id,userPrincipalName",
-            "$top": str(page_size),
-            "$count": "true",
-        }
-        return self._pages(f"{self._root}/users?{urlencode(query)}", "User.Read.All", "USER_FILTER")
+        return self._listing.users(user_filter, page_size, resume)
 
-    def members(self, group_id: str, page_size: int = PAGE_SIZE) -> Iterator[Page]:
-        """The users among a group's members, nested groups included.
+    def member_pages(
+        self, group_id: str, page_size: int = PAGE_SIZE, resume: str | None = None
+    ) -> Iterator[Page]:
+        """The users among a group's members, nested groups included, page by page.
+
+        Args:
+            group_id: object id of the group.
+            page_size: most users of a page.
+            resume: link to the page to go on with (`Page.next_link`); None to start.
 
         Raises:
             ConfigurationError: there is no such group.
+            ListingExpired: the link is no longer valid; start again.
             PermissionMissing: `GroupMember.Read.All` is missing.
             ServiceError: the listing could not be read.
         """
-        query = {"$select": "id,userPrincipalName", "$top": str(page_size), "$count": "true"}
-        url = (
-            f"{self._root}/groups/{_segment(group_id)}/transitiveMembers/microsoft.graph.user"
-            f"?{urlencode(query)}"
-        )
-        return self._pages(url, "GroupMember.Read.All", "SYNC_GROUP_ID")
+        return self._listing.members(group_id, page_size, resume)
+
+    # -- users --
 
     def user(self, name: str) -> User:
         """The user with this object id or user principal name.
 
         Raises:
-            UserUnknown: the directory has none.
+            UserUnknown: the directory has no such user.
             PermissionMissing: `User.Read.All` is missing.
             ServiceError: Graph failed.
         """
-        url = (
-            f"{self._root}/users/{_segment(name)}?{urlencode({'$select': 'id,userPrincipalName'})}"
-        )
         try:
-            answer = self._service.send(self._budget, Request("GET", url))
+            response = self._service.send(
+                self._budget, Request("GET", f"{self._root}{_user_request(name).url}")
+            )
         except NotFound:
-            raise UserUnknown(f"the directory has no user {name}") from None
+            raise _unknown(name) from None
         except AccessDenied as refused:
-            raise PermissionMissing(_GRAPH, "User.Read.All", refused.evidence) from None
-        user = _user(answer.value)
+            raise PermissionMissing(GRAPH, "User.Read.All", refused.evidence) from None
+        user = user_of(response.value)
         if user is None:
-            raise answer.malformed("no id and userPrincipalName")
+            raise response.malformed("no id and userPrincipalName")
         return user
 
-    def versions(self, ids: Sequence[str]) -> dict[str, Seen]:
-        """The version of each user's photo; one batch of at most `BATCH_SIZE`.
-
-        Throttled, failed and missing items are asked again, without those that were answered; in
-        the end every id has an entry, so a missing answer cannot be forgotten.
+    def user_with_version(self, name: str) -> tuple[User, Seen]:
+        """The user with this object id or user principal name, and the version of their photo.
 
         Raises:
-            PermissionMissing: Graph refuses the whole batch.
-            Throttled, DeadlineExceeded: no time to hear all.
-            ServiceError: the batch as a whole failed.
+            UserUnknown: the directory has no such user.
+            PermissionMissing: `User.Read.All` is missing.
+            Throttled, DeadlineExceeded: no time to hear both.
+            ServiceError: Graph failed.
         """
-        seen: dict[str, Seen] = {}
-        pending = list(ids)
-        failures = throttles = 0
-        while True:
-            answer = self._batch(pending)
-            again: dict[str, photo_versions.Item] = {}
-            for user_id, item in zip(
-                pending, photo_versions.items(answer, len(pending)), strict=True
-            ):
-                seen[user_id] = photo_versions.read(item, self._photo_evidence(user_id))
-                if item.status in photo_versions.PASSING:
-                    again[user_id] = item
-            throttled = any(item.status == TOO_MANY for item in again.values())
-            failures += not throttled
-            # While some get through, the service is only slow; nobody getting through is counted.
-            throttles = throttles * (len(again) == len(pending)) + throttled
-            if not again or failures >= ATTEMPTS or throttles >= THROTTLES:
-                return seen
-            pending = list(again)
-            asked = [retry_after(item.headers, self._service.clock) for item in again.values()]
-            wait = max((seconds for seconds in asked if seconds is not None), default=None)
-            if throttled or wait is not None:
-                self._service.hold(self._budget, answer, wait, max(throttles, failures))
-            else:
-                self._service.wait(self._budget, answer, backoff(failures))
+        requests = {"user": _user_request(name), "photo": _photo_request(name)}
+        answers = self._batches.ask(requests)
+        evidence = self._batches.evidence(requests["user"])
+        user = _user_in(answers["user"], evidence)
+        if user is None:
+            raise _unknown(name)
+        if isinstance(user, AccessDenied):
+            raise PermissionMissing(GRAPH, "User.Read.All", user.evidence)
+        if isinstance(user, PhotoSyncError):
+            raise user
+        if name.lower() not in {user.id, user.upn.lower()}:
+            # The name led to another user than it says, so its photo may be somebody else's.
+            return user, self.photo_versions([user.id])[user.id]
+        return user, self._seen(answers["photo"], requests["photo"])
 
-    def photo(self, user_id: str) -> bytes | None:
-        """The bytes of the largest rendition; None when there is no photo after all.
+    def users(self, ids: Sequence[str]) -> dict[str, User | PhotoSyncError | None]:
+        """The present names of users by object id; one batch of at most `BATCH_SIZE`.
+
+        Returns:
+            An entry for every id: the user, None when the directory has no such user, or the error
+            because of which nothing is known.
+
+        Raises:
+            Throttled, DeadlineExceeded: no time to hear all.
+        """
+        return _own(self._ask_each(ids, _user_request, _user_in))
+
+    def in_scope(
+        self, ids: Sequence[str], user_filter: str, group_id: str | None = None
+    ) -> dict[str, User | PhotoSyncError | None]:
+        """Which of these users are in scope now; at most `BATCH_SIZE` of them.
+
+        Costs one batch, and a second one with a group.
+
+        Args:
+            ids: object ids.
+            user_filter: OData `$filter` that the users must match.
+            group_id: group of which they must be (transitive) members; None for no group.
+
+        Returns:
+            An entry for every id: the user with their present name, None when they are deleted or
+            not in scope, or the error because of which nothing is known.
+
+        Raises:
+            Throttled, DeadlineExceeded: no time to hear all.
+        """
+
+        def request(user_id: str) -> ItemRequest:
+            query = {
+                "$filter": f"id eq '{_literal(user_id)}' and ({user_filter})",
+                "$select": SELECTED,
+                "$count": "true",
+            }
+            return ItemRequest(f"/users?{urlencode(query)}", ADVANCED)
+
+        found = _own(self._ask_each(ids, request, _match_in))
+        if group_id:
+            present = [key for key, user in found.items() if isinstance(user, User)]
+            for user_id, member in self._members(present, group_id).items():
+                if member is not True:
+                    found[user_id] = member or None
+        return found
+
+    def _members(self, ids: Sequence[str], group_id: str) -> dict[str, bool | PhotoSyncError]:
+        """Whether these users are members of a group; nested groups count.
+
+        Source: Microsoft Graph documentation, "Check member groups".
+        """
+
+        def request(user_id: str) -> ItemRequest:
+            body = {"groupIds": [group_id]}
+            return ItemRequest(f"/users/{segment(user_id)}/checkMemberGroups", body=body)
+
+        def read(answer: Item | PhotoSyncError, asked: Evidence) -> bool | PhotoSyncError:
+            if isinstance(answer, PhotoSyncError):
+                return answer
+            if answer.status == _OK:
+                groups = answer.body.get("value") if isinstance(answer.body, dict) else None
+                if isinstance(groups, list):
+                    return group_id.lower() in {str(group).lower() for group in groups}
+                return _malformed(answer, asked, "no list of groups")
+            error = error_of_item(answer.evidence(asked))
+            return False if isinstance(error, UserUnknown) else error
+
+        return self._ask_each(ids, request, read)
+
+    # -- photos --
+
+    def photo_versions(self, ids: Sequence[str]) -> dict[str, Seen]:
+        """The version of each user's photo; one batch of at most `BATCH_SIZE`.
+
+        Returns:
+            An entry for every id, so that a missing answer cannot be forgotten.
+
+        Raises:
+            Throttled, DeadlineExceeded: no time to hear all.
+        """
+        requests = {user_id: _photo_request(user_id) for user_id in ids}
+        answers = self._batches.ask(requests)
+        return {key: self._seen(answers[key], request) for key, request in requests.items()}
+
+    versions = photo_versions
+
+    def photo(self, user_id: str, patience: Patience | None = None) -> bytes | None:
+        """The bytes of the largest rendition; None when the user has no photo after all.
+
+        Args:
+            user_id: object id.
+            patience: how long this user may take; None for as long as the budget allows.
 
         Raises:
             InvalidPhoto: larger than any photo may be.
+            NotFound: Graph has no bytes, but does not say that the user has no photo.
             ServiceError: Graph failed.
         """
         for path in (f"photos/{PHOTO_SIZE}", "photo"):
-            url = f"{self._root}/users/{_segment(user_id)}/{path}/$value"
-            answer = self._service.send(
-                self._budget,
+            url = f"{self._root}/users/{segment(user_id)}/{path}/$value"
+            response = self._service.send(
+                self._budget.with_patience(patience),
                 Request("GET", url, accept={NOT_FOUND}, want_json=False, limit=PHOTO_LIMIT_BYTES),
             )
-            if answer.oversize:
+            if response.oversize:
                 raise InvalidPhoto(f"larger than {PHOTO_LIMIT_BYTES // 1024 // 1024} MB")
-            if answer.ok:
-                return answer.body
+            if response.ok:
+                return response.body
+        # The rendition may be missing where the photo is not, so the last answer decides.
+        if proves_no_photo(response.status, response.evidence.code):
+            return None
+        raise NotFound(response.evidence)
+
+    # -- batches --
+
+    def _ask_each[T](
+        self,
+        ids: Sequence[str],
+        request: Callable[[str], ItemRequest],
+        read: Callable[[Item | PhotoSyncError, Evidence], T],
+    ) -> dict[str, T]:
+        """One item for each id, and what its answer says."""
+        requests = {user_id: request(user_id) for user_id in ids}
+        answers: Mapping[str, Any] = self._batches.ask(requests)
+        return {
+            user_id: read(answers[user_id], self._batches.evidence(asked))
+            for user_id, asked in requests.items()
+        }
+
+    def _seen(self, answer: Item | PhotoSyncError, request: ItemRequest) -> Seen:
+        if isinstance(answer, PhotoSyncError):
+            return Unknown(answer)
+        return photo_versions.read(answer, self._batches.evidence(request))
+
+
+def _user_request(name: str) -> ItemRequest:
+    return ItemRequest(f"/users/{segment(name)}?{urlencode({'$select': SELECTED})}")
+
+
+def _photo_request(name: str) -> ItemRequest:
+    return ItemRequest(f"/users/{segment(name)}/photo")
+
+
+def _user_in(answer: Item | PhotoSyncError, asked: Evidence) -> User | PhotoSyncError | None:
+    """The user that an item holds; None when the directory has no such user."""
+    if isinstance(answer, PhotoSyncError):
+        return answer
+    if answer.status == _OK:
+        user = user_of(answer.body)
+        return user or _malformed(answer, asked, "no id and userPrincipalName")
+    evidence = answer.evidence(asked)
+    if evidence.status == NOT_FOUND and evidence.code.lower() == USER_GONE:
         return None
-
-    def _pages(self, first: str, role: str, setting: str) -> Iterator[Page]:
-        restarts = 0
-        followed = {first}
-        url: str | None = first
-        while url:
-            try:
-                # The link carries the query, but not this header: it must go with every page.
-                answer = self._service.send(
-                    self._budget, Request("GET", url, headers={"ConsistencyLevel": "eventual"})
-                )
-            except AccessDenied as refused:
-                raise PermissionMissing(_GRAPH, role, refused.evidence) from None
-            except (RequestRejected, NotFound) as error:
-                if url == first and error.evidence.status in _MISUNDERSTOOD:
-                    raise ConfigurationError([f"{setting}: Graph refuses it: {error}"]) from None
-                expired = "expiredpagetoken" in error.evidence.code.lower()
-                if url == first or not expired or restarts >= LISTING_RESTARTS:
-                    raise
-                restarts += 1
-                followed = {first}
-                url = first
-                continue
-            body = answer.value
-            if not isinstance(body, dict) or not isinstance(body.get("value"), list):
-                raise answer.malformed("no list of users")
-            users = [user for user in map(_user, body["value"]) if user]
-            count = body.get("@odata.count")
-            yield Page(
-                users,
-                count if isinstance(count, int) else None,
-                len(body["value"]) - len(users),
-            )
-            url = body.get("@odata.nextLink")
-            if url is not None:
-                if not self._is_ours(url) or url in followed:
-                    raise answer.malformed("nextLink leads nowhere")
-                followed.add(url)
-
-    def _is_ours(self, link: object) -> bool:
-        try:
-            return isinstance(link, str) and bool(self._service.pin(link))
-        except ValueError:
-            return False
-
-    def _batch(self, ids: Sequence[str]) -> Response:
-        headers = {"Content-Type": "application/json", "x-ms-throttle-priority": "low"}
-        body = photo_versions.batch(ids)
-        # 424 with answers in it: older documentation says so when an item was throttled.
-        call = Request("POST", f"{self._root}/$batch", headers=headers, body=body, accept={424})
-        try:
-            answer = self._service.send(self._budget, call)
-        except AccessDenied as refused:
-            raise PermissionMissing(_GRAPH, "User.Read.All", refused.evidence) from None
-        return answer if answer.ok else answer.parsed()
-
-    def _photo_evidence(self, user_id: str) -> Evidence:
-        return self._service.evidence("GET", f"{self._root}/users/{user_id}/photo")
+    return error_of_item(evidence)
 
 
-def _user(entry: Any) -> User | None:
-    if not isinstance(entry, dict):
+def _match_in(answer: Item | PhotoSyncError, asked: Evidence) -> User | PhotoSyncError | None:
+    """The only user of a filtered listing; None when it is empty."""
+    if isinstance(answer, PhotoSyncError):
+        return answer
+    if answer.status != _OK:
+        return error_of_item(answer.evidence(asked))
+    found = answer.body.get("value") if isinstance(answer.body, dict) else None
+    if not isinstance(found, list) or len(found) > 1 or "@odata.nextLink" in answer.body:
+        return _malformed(answer, asked, "no list of one user")
+    if not found:
         return None
-    user_id, upn = entry.get("id"), entry.get("userPrincipalName")
-    # Half a surrogate pair and control characters cannot be sent on, in a URL or as XML.
-    if not isinstance(upn, str) or not upn or not upn.isprintable() or not is_object_id(user_id):
-        return None
-    return User(user_id.lower(), upn)
+    return user_of(found[0]) or _malformed(answer, asked, "no id and userPrincipalName")
 
 
-def _segment(value: str) -> str:
-    """A value as one path segment; nothing in it can end the segment or start a query."""
-    return quote(value, safe="")
+def _own(
+    found: dict[str, User | PhotoSyncError | None],
+) -> dict[str, User | PhotoSyncError | None]:
+    """Answers about the users that were asked for; nobody is taken for somebody else."""
+    return {
+        user_id: user
+        if not isinstance(user, User) or user.id == user_id.lower()
+        else MalformedResponse(Evidence("graph", "GET", user_id, _OK, "", "another user"))
+        for user_id, user in found.items()
+    }
+
+
+def _literal(value: str) -> str:
+    """A value inside an OData string literal."""
+    return value.replace("'", "''")
+
+
+def _malformed(answer: Item, asked: Evidence, message: str) -> MalformedResponse:
+    evidence = answer.evidence(asked)
+    return MalformedResponse(
+        Evidence(evidence.service, evidence.method, evidence.url, evidence.status, "", message)
+    )
+
+
+def _unknown(name: str) -> UserUnknown:
+    return UserUnknown(f"the directory has no user {name}")

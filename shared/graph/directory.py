@@ -9,8 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from shared.errors import AccessDenied, NotFound, PermissionMissing, UserUnknown
-from shared.http.service import Budget, Service
-from shared.http.transport import Request
+from shared.http import Budget, Request, Service
 from shared.model import is_object_id
 
 _FIELDS = "id,displayName,userPrincipalName,mail,userType"

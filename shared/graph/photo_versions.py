@@ -1,33 +1,30 @@
-"""Which version each user's photo has: the JSON batch that asks, and what its answers mean. Pure.
+"""What Graph's answers say of users' photos: which version, none, or nothing that proves anything.
 
-Sources: Microsoft Graph documentation, "JSON batching" and "Get profilePhoto", and error codes that
-administrators reported where it is silent.
+Sources: Microsoft Graph documentation, "Get profilePhoto", and error codes that administrators
+reported where it is silent. Pure.
 """
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from typing import Any
 
 from shared.errors import (
     AccessDenied,
     Evidence,
+    NotFound,
     PhotoSyncError,
     RequestRejected,
     Unavailable,
     UserUnknown,
 )
-from shared.http.response import NOT_FOUND, TOO_MANY, Response, error_of
+from shared.graph.json_batch import PASSING, Item
+from shared.http.response import FORBIDDEN, NOT_FOUND, UNAUTHORIZED
 
-BATCH_SIZE = 20
-"""Most items of a JSON batch."""
+USER_GONE = "request_resourcenotfound"
+"""Code, in lower case, of an object that the directory does not have."""
 
-PASSING = frozenset({0, 408, TOO_MANY, 500, 502, 503, 504, 509})
-"""Statuses of items that are worth asking again; 0 is a missing answer."""
-
-_USER_GONE = "Request_ResourceNotFound"
-_UNCERTAIN = frozenset({"MailboxNotEnabledForRESTAPI", "AuthenticationError"})
+_NO_PHOTO = frozenset({"imagenotfound", "erroritemnotfound", "errorentitynotfound", "getuserphoto"})
+"""Codes, in lower case, with which a 404 means that the user has no photo. Any other 404 is about a
+mailbox that is elsewhere, an address that is wrong, or a proxy, and proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +41,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class NoPhoto:
-    """Exchange has no photo.
-
-    Attributes:
-        certain: False when the answer only says that the mailbox cannot be reached through Graph.
-    """
+    """Exchange has no photo, and Graph said so for sure."""
 
     certain: bool = True
 
@@ -63,51 +56,9 @@ class Unknown:
 type Seen = Version | NoPhoto | Unknown
 
 
-class Item(NamedTuple):
-    """The answer to one item of a batch; status 0 when there is none that can be used."""
-
-    status: int = 0
-    headers: Mapping[str, str] = {}
-    body: Any = None
-
-
-def batch(user_ids: Sequence[str]) -> bytes:
-    """Body of a batch that asks for these users' photos; items are numbered from 0."""
-    requests = [
-        {"id": str(index), "method": "GET", "url": f"/users/{quote(user_id, safe='')}/photo"}
-        for index, user_id in enumerate(user_ids)
-    ]
-    return json.dumps({"requests": requests}).encode()
-
-
-def items(answer: Response, asked: int) -> list[Item]:
-    """The batch's answers in the order asked; one `Item` for each, whatever came.
-
-    Graph answers in any order. An id nobody asked for is ignored; one that is answered twice, or in
-    a shape nobody knows, proves nothing.
-
-    Raises:
-        MalformedResponse: it is no batch answer at all.
-    """
-    body = answer.value
-    responses = body.get("responses") if isinstance(body, dict) else None
-    if not isinstance(responses, list):
-        raise answer.malformed("no batch answer")
-    found: dict[str, Item] = {}
-    for response in responses:
-        name = response.get("id") if isinstance(response, dict) else None
-        if isinstance(name, str):
-            found[name] = Item() if name in found else _item(response)
-    return [found.get(str(index), Item()) for index in range(asked)]
-
-
-def _item(response: Mapping[str, Any]) -> Item:
-    status, headers = response.get("status"), response.get("headers")
-    if not isinstance(status, int) or isinstance(status, bool):
-        return Item()
-    texts = headers.items() if isinstance(headers, dict) else ()
-    named = {name: str(value) for name, value in texts if isinstance(value, str | int)}
-    return Item(status, named, response.get("body"))
+def proves_no_photo(status: int, code: str) -> bool:
+    """Whether an error answer to a photo request means that the user has no photo."""
+    return status == NOT_FOUND and code.lower() in _NO_PHOTO
 
 
 def read(item: Item, asked: Evidence) -> Seen:
@@ -119,18 +70,23 @@ def read(item: Item, asked: Evidence) -> Seen:
     """
     if item.status == 200:  # noqa: PLR2004
         return _version(item.body, asked)
-    code, message = error_of(item.body)
-    evidence = replace(asked, status=item.status, code=code, message=message or "no answer")
-    if item.status == NOT_FOUND and code == _USER_GONE:
-        return Unknown(UserUnknown("the directory no longer has this user"))
-    # The code for "no photo" changed four times in six years; the status did not.
-    if item.status in {400, NOT_FOUND} and code in _UNCERTAIN:
-        return NoPhoto(certain=False)
-    if item.status == NOT_FOUND:
+    evidence = item.evidence(asked)
+    if proves_no_photo(item.status, evidence.code):
         return NoPhoto()
-    if item.status in {401, 403}:
-        return Unknown(AccessDenied(evidence))
-    return Unknown(Unavailable(evidence) if item.status in PASSING else RequestRejected(evidence))
+    return Unknown(error_of_item(evidence))
+
+
+def error_of_item(evidence: Evidence) -> PhotoSyncError:
+    """The error that an item's status and code stand for."""
+    if evidence.status == NOT_FOUND and evidence.code.lower() == USER_GONE:
+        return UserUnknown("the directory no longer has this user")
+    if evidence.status in {UNAUTHORIZED, FORBIDDEN}:
+        return AccessDenied(evidence)
+    if evidence.status == NOT_FOUND:
+        return NotFound(evidence)
+    if evidence.status in PASSING:
+        return Unavailable(evidence)
+    return RequestRejected(evidence)
 
 
 def _version(body: Any, asked: Evidence) -> Seen:

@@ -1,1 +1,43 @@
-"""..."""
+"""Requests to Graph and SharePoint: what is sent and comes back, retries, rate limit, tokens."""
+
+from shared.http.managed_identity import ManagedIdentity
+from shared.http.rate_limit import RateLimiter
+from shared.http.request import ATTEMPTS, Budget, Meter, Patience, Request
+from shared.http.response import (
+    FORBIDDEN,
+    NOT_FOUND,
+    TOO_MANY,
+    UNAUTHORIZED,
+    Response,
+    error_of,
+    number,
+    printable,
+    retry_after,
+    without_tokens,
+)
+from shared.http.service import RETRIED, THROTTLES, Service, Tokens, backoff
+
+__all__ = [
+    "ATTEMPTS",
+    "FORBIDDEN",
+    "NOT_FOUND",
+    "RETRIED",
+    "THROTTLES",
+    "TOO_MANY",
+    "UNAUTHORIZED",
+    "Budget",
+    "ManagedIdentity",
+    "Meter",
+    "Patience",
+    "RateLimiter",
+    "Request",
+    "Response",
+    "Service",
+    "Tokens",
+    "backoff",
+    "error_of",
+    "number",
+    "printable",
+    "retry_after",
+    "without_tokens",
+]

@@ -19,21 +19,30 @@ TOO_MANY = 429
 HIDDEN = "[hidden]"
 """Stands where a secret was."""
 
+LONGEST_RETRY_AFTER_SECONDS = 3600.0
+"""Longest pause that `Retry-After` can ask for."""
+
+LONGEST_ANNOUNCEMENT_SECONDS = 300.0
+"""Longest time for which a `RateLimit-Reset` is believed."""
+
 _MESSAGE_LENGTH = 200
-_TOKEN = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)+")
+_LONGEST_HEADER = 64
+_WORD = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True)
 class Response:
-    """A complete HTTP answer.
+    """A complete HTTP response.
 
     Attributes:
-        status: HTTP status; 0 when no answer came.
+        status: HTTP status; 0 when no response came.
         headers: names in any case.
         body: whole body; empty when `oversize`.
         evidence: what was asked and answered, safe to log.
         value: the parsed body, when JSON was wanted.
         oversize: the body was longer than allowed and was not read.
+        stale: no response came, not even a byte, on a kept connection.
+        started_at: when the request was sent, in monotonic seconds.
     """
 
     status: int
@@ -42,6 +51,8 @@ class Response:
     evidence: Evidence
     value: Any = None
     oversize: bool = False
+    stale: bool = False
+    started_at: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -49,7 +60,7 @@ class Response:
         return 200 <= self.status < 300  # noqa: PLR2004 - the class of HTTP successes
 
     def parsed(self) -> "Response":
-        """The same answer with the body parsed into `value`.
+        """The same response with the body parsed into `value`.
 
         Raises:
             MalformedResponse: the body is no JSON.
@@ -60,7 +71,7 @@ class Response:
             raise self.malformed("no JSON") from None
 
     def error_value(self) -> Any:
-        """The parsed body of an answer that is no success; None when it is no JSON."""
+        """The parsed body of a response that is no success; None when it is no JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -71,7 +82,7 @@ class Response:
         return MalformedResponse(replace(self.evidence, message=why))
 
     def judged(self, accept: Collection[int] = ()) -> "Response":
-        """This answer, when it is a success or its status is accepted.
+        """This response, when it is a success or its status is accepted.
 
         Raises:
             AccessDenied, NotFound, RequestRejected: by status.
@@ -134,28 +145,50 @@ def printable(value: object, length: int = _MESSAGE_LENGTH) -> str:
 
 
 def without_tokens(text: str) -> str:
-    """A service's text without any JSON web token that it quotes, whole or cut."""
-    return _TOKEN.sub(HIDDEN, text)
+    """A service's text without any JSON web token that it quotes, whole or cut.
+
+    In linear time: each character is looked at a fixed number of times.
+    """
+
+    def hide(match: re.Match[str]) -> str:
+        word = match.group()
+        start = word.find("eyJ")  # `{"` in base64, with which the header of every token begins
+        if start < 0 or "." not in word[start:]:
+            return word
+        return word[:start] + HIDDEN
+
+    return _WORD.sub(hide, text)
 
 
 def number(value: object) -> float | None:
     """A plain non-negative decimal number of a header; None for anything else."""
-    text = str(value).strip() if isinstance(value, str | int | float) else ""
+    text = _header(value)
     return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text) else None
 
 
 def retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
-    """Seconds that `Retry-After` asks for; None when it is absent or makes no sense.
+    """Seconds that `Retry-After` asks for, an hour at most; None when it is absent or senseless.
 
     Both forms of RFC 9110, section 10.2.3: seconds and HTTP date. Header names of batch items come
     in any case.
     """
-    value = next((v for k, v in headers.items() if k.lower() == "retry-after"), None)
-    seconds = number(value)
-    if seconds is not None or not value:
-        return seconds
+    text = _header(next((v for k, v in headers.items() if k.lower() == "retry-after"), None))
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", text):
+        return min(float(text), LONGEST_RETRY_AFTER_SECONDS)
     try:
-        moment = parsedate_to_datetime(value)
-        return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - clock.time())
-    except (ValueError, OverflowError):
+        moment = parsedate_to_datetime(text)
+        seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - clock.time()
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
+    return min(max(0.0, seconds), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def announced_reset(headers: Mapping[str, str]) -> float:
+    """Seconds of `RateLimit-Reset`, some minutes at most; 0 when it is absent or senseless."""
+    return min(number(headers.get("RateLimit-Reset")) or 0.0, LONGEST_ANNOUNCEMENT_SECONDS)
+
+
+def _header(value: object) -> str:
+    """A header's value, stripped; "" when it is longer than any that makes sense."""
+    text = str(value).strip() if isinstance(value, str | int | float) else ""
+    return text if len(text) <= _LONGEST_HEADER else ""

@@ -1,32 +1,48 @@
 """How Graph and SharePoint are asked: the only way to send to them.
 
-One `Service` for each of the two: its session, its pace, its retries. What is retried, and how
-long, is decided here and nowhere else:
+One `Service` for each of the two: its session, its rate limit, its retries. What is retried, and
+how long, is decided here and nowhere else:
 
-* 429, and any answer with `Retry-After` that may pass, pause the whole service for as long as it
-  asks. Throttled requests are sent `THROTTLES` times.
+* 429, and any failing response with `Retry-After`, pause the whole service for as long as it asks,
+  or only the one user whom the request is about (`shared.http.throttling`). Throttled requests are
+  sent `THROTTLES` times.
 * 5xx, time-outs, broken connections and cut JSON are tried `ATTEMPTS` times with growing pauses.
   All our writes may be repeated without harm, so they are retried like reads.
+* A kept connection that gives no byte costs one quick retry on a new one.
 * 401 asks once for a fresh token.
 * Redirects are refused: a bearer token must not follow them.
 """
 
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from threading import Lock
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from shared.clock import Clock
-from shared.errors import DeadlineExceeded, Evidence, MalformedResponse, Throttled, Unavailable
-from shared.http.rate_limit import PauseTooLong, RateLimiter
-from shared.http.response import TOO_MANY, UNAUTHORIZED, Response, number, retry_after
-from shared.http.transport import Request, Transport
-
-ATTEMPTS = 4
-"""How often a request is sent that fails for the service's reasons."""
+from shared.errors import (
+    DeadlineExceeded,
+    Evidence,
+    MalformedResponse,
+    PatienceExceeded,
+    Throttled,
+    Unavailable,
+)
+from shared.http.quota import UNITS_PER_REQUEST
+from shared.http.rate_limit import NoFreeSlot, PauseTooLong, RateLimiter, Slot
+from shared.http.request import ATTEMPTS, Budget, Request
+from shared.http.response import (
+    TOO_MANY,
+    UNAUTHORIZED,
+    Response,
+    announced_reset,
+    number,
+    retry_after,
+)
+from shared.http.throttling import Throttling
+from shared.http.transport import Transport
 
 THROTTLES = 8
 """How often a request is sent that is throttled each time, although every wait was kept: minutes.
@@ -37,70 +53,38 @@ LONGEST_BACKOFF_SECONDS = 60.0
 RETRIED = frozenset({408, 500, 502, 503, 504, 509})
 """Statuses that may pass by themselves. Source: Microsoft Graph docs, "Error responses"."""
 
-_NEARLY_SPENT = 0.05
-"""Share of SharePoint's quota at which we pause, before it has to answer 429."""
-
 
 class Tokens(Protocol):
-    """Where bearer tokens come from (`shared.http.managed_identity.ManagedIdentity`)."""
+    """Where bearer tokens come from (`shared.http.ManagedIdentity`)."""
 
-    def token(self, resource: str) -> str:
-        """A token for this origin."""
+    def token(self, resource: str, deadline: float = ...) -> str:
+        """A token for this origin, before this moment in monotonic seconds."""
         ...
 
-    def forget(self, resource: str) -> None:
-        """Drop what is cached for this origin."""
+    def forget(self, resource: str, refused: str = ...) -> None:
+        """Drop what is cached for this origin, if it is the token that was refused."""
         ...
-
-
-@dataclass
-class Meter:
-    """What was sent and received, for the report; thread-safe by `add`."""
-
-    requests: dict[str, int] = field(default_factory=lambda: {"graph": 0, "sharepoint": 0})
-    throttled: int = 0
-    received: int = 0
-    sent: int = 0
-    _lock: Lock = field(default_factory=Lock, repr=False)
-
-    def add(
-        self,
-        service: str,
-        *,
-        requests: int = 0,
-        throttled: int = 0,
-        received: int = 0,
-        sent: int = 0,
-    ) -> None:
-        """Count."""
-        with self._lock:
-            self.requests[service] = self.requests.get(service, 0) + requests
-            self.throttled += throttled
-            self.received += received
-            self.sent += sent
-
-
-def _always() -> None:
-    """Allow every write."""
 
 
 @dataclass(frozen=True)
-class Budget:
-    """What one invocation may spend.
+class _Pause:
+    """What a throttled response asks for, in seconds; `own`: only for the subject."""
 
-    Attributes:
-        deadline: monotonic seconds after which nothing is sent any more.
-        guard: called before every write; raises when it must not happen (lease lost).
-        meter: where requests are counted.
-    """
+    seconds: float
+    own: bool
 
-    deadline: float
-    guard: Callable[[], None] = _always
-    meter: Meter = field(default_factory=Meter)
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A response (status 0: none came), the token that was sent, and the pause it asks for."""
+
+    response: Response
+    token: str
+    pause: _Pause | None = None
 
 
 class Service:
-    """One service: session, tokens, pace, retries. Shared by all threads of the process.
+    """One service: session, tokens, rate limit, retries. Shared by all threads of the process.
 
     Args:
         name: "graph" or "sharepoint".
@@ -109,6 +93,7 @@ class Service:
         concurrency: upper bound on requests in flight.
         user_agent: sent with every request.
         clock: where time comes from.
+        limiter: of another `Service` for the same service; a new one when omitted.
     """
 
     def __init__(
@@ -120,50 +105,55 @@ class Service:
         concurrency: int,
         user_agent: str,
         clock: Clock = time,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self.name = name
-        self.pace = RateLimiter(concurrency, clock)
+        self.limiter = limiter or RateLimiter(concurrency, clock)
         self.clock = clock
         self._origins = origins
         self._tokens = tokens
-        self._wire = Transport(connections=concurrency, user_agent=user_agent, clock=clock)
+        self._throttling = Throttling()
+        self._transport = Transport(connections=concurrency, user_agent=user_agent, clock=clock)
 
-    def send(self, budget: Budget, call: Request) -> Response:
-        """Send until there is an answer worth having.
+    def send(self, budget: Budget, request: Request) -> Response:
+        """Send until there is a response worth having.
 
         Raises:
-            Throttled: the service asks to wait beyond the deadline.
+            Throttled: the service asks to wait beyond the deadline, or the user's own pause is
+                longer than the patience for them.
+            PatienceExceeded: the patience of the budget is spent.
             DeadlineExceeded: the deadline passed, or comes before the next attempt.
             Unavailable, MalformedResponse: still failing after the retries.
             NotFound, AccessDenied, RequestRejected: what the service says.
+            TokenUnavailable: there is no token.
             ValueError: the URL leads outside the service; nothing was sent.
         """
-        origin = self.pin(call.url)
-        attempts = throttles = 0
+        origin = self.pin(request.url)
+        failures = throttles = 0
         fresh_token = False
         while True:
-            answer = self._attempt(budget, call, origin)
-            if answer.status == UNAUTHORIZED and not fresh_token:
+            attempt = self._attempt(budget, request, origin, failures, throttles)
+            response = attempt.response
+            if response.status == UNAUTHORIZED and not fresh_token:
                 fresh_token = True
-                self._tokens.forget(origin)
+                self._tokens.forget(origin, attempt.token)
                 continue
-            asked = retry_after(answer.headers, self.clock)
-            if answer.status == TOO_MANY:
+            if response.status == TOO_MANY:
                 throttles += 1
-                self.hold(budget, answer, asked, throttles)
+                self._keep(attempt, budget)
                 if throttles >= THROTTLES:
-                    raise Unavailable(answer.evidence)
+                    raise Unavailable(response.evidence)
                 continue
-            attempts += 1
+            failures += 1
             try:
-                return _judged(answer, call)
+                return _judged(response, request)
             except (Unavailable, MalformedResponse):
-                if asked is not None:
-                    self.hold(budget, answer, asked, attempts)
-                if attempts >= ATTEMPTS:
+                if attempt.pause is not None:
+                    self._keep(attempt, budget)
+                if response.oversize or failures >= (request.attempts or ATTEMPTS):
                     raise
-            if asked is None:
-                self.wait(budget, answer, backoff(attempts))
+            if attempt.pause is None:
+                self.wait(budget, response, backoff(failures))
 
     def pin(self, url: str) -> str:
         """The origin of `url`, when it belongs to this service.
@@ -179,80 +169,194 @@ class Service:
         return origin
 
     def evidence(self, method: str, url: str) -> Evidence:
-        """Evidence for something that was noticed without an answer."""
+        """Evidence for something that was noticed without a response."""
         return Evidence(self.name, method, url.partition("?")[0])
 
-    def hold(self, budget: Budget, answer: Response, asked: float | None, times: int) -> None:
-        """Hold the whole service because this answer, or an item of it, was throttled.
+    def throttled_item(
+        self,
+        budget: Budget,
+        subject: str,
+        response: Response,
+        asked: float | None,
+        times: int = 1,
+    ) -> bool:
+        """An item of a batch was throttled; by the same rule as a whole response.
 
         Args:
             budget: of the invocation.
-            answer: what said so.
+            subject: object id of the user whom the item is about; "" for nobody.
+            response: to the batch.
+            asked: seconds of the item's `Retry-After`; None gives an exponential pause.
+            times: how often this item was throttled so far, this time included.
+
+        Returns:
+            Whether the pause is the subject's own: then nobody waits, and the caller decides. Else
+            the service is paused, and the next `send` waits for it.
+
+        Raises:
+            Throttled: the service's pause outlasts the deadline.
+        """
+        if self._throttling.is_own(subject, self.clock.monotonic()):
+            budget.meter.add(self.name, throttled=1)
+            return True
+        self.pause(budget, response, asked, times)
+        return False
+
+    def pause(
+        self, budget: Budget, response: Response, asked: float | None, times: int = 1
+    ) -> None:
+        """Pause the whole service because this response, or an item of it, was throttled.
+
+        Args:
+            budget: of the invocation.
+            response: what said so.
             asked: seconds of `Retry-After`; None gives an exponential pause.
             times: how often this request was throttled so far, this time included.
 
         Raises:
             Throttled: the pause outlasts the deadline.
         """
-        wait = backoff(times) if asked is None else asked
-        if times > 1:
-            # A service that keeps saying "now" must not be hammered.
-            wait = max(wait, backoff(times - 1))
-        wait = max(wait, number(answer.headers.get("RateLimit-Reset")) or 0.0)
+        seconds = _pause_seconds(response, asked, times)
         budget.meter.add(self.name, throttled=1)
-        self.pace.throttled(wait)
-        if self.clock.monotonic() + wait >= budget.deadline:
-            raise Throttled(answer.evidence, wait)
+        self.limiter.throttled(seconds, response.started_at)
+        if self.clock.monotonic() + seconds >= budget.deadline:
+            raise Throttled(response.evidence, seconds)
 
-    def wait(self, budget: Budget, answer: Response, seconds: float) -> None:
-        """Wait before asking again what this answer failed to give.
+    def wait(self, budget: Budget, response: Response, seconds: float) -> None:
+        """Wait before asking again what this response failed to give.
 
         Raises:
             DeadlineExceeded: the deadline comes first.
+            PatienceExceeded: the patience does not last so long.
         """
         if self.clock.monotonic() + seconds >= budget.deadline:
-            raise DeadlineExceeded(f"no time to try again: {answer.evidence}")
+            raise DeadlineExceeded(f"no time to try again: {response.evidence}")
+        if budget.patience is not None:
+            if seconds >= budget.patience.left:
+                raise PatienceExceeded(response.evidence)
+            budget.patience.spend(seconds)
         self.clock.sleep(seconds)
 
-    def _attempt(self, budget: Budget, call: Request, origin: str) -> Response:
-        """Send once; a status of 0 means that no answer came."""
-        asked = self.evidence(call.method, call.url)
+    def _keep(self, attempt: _Attempt, budget: Budget) -> None:
+        """Wait if the pause is the subject's own; the service's pause is kept by the limiter.
+
+        Raises:
+            Throttled: the pause is too long for the deadline or for the patience.
+        """
+        pause = attempt.pause
+        if pause is None:
+            return
+        left = budget.deadline - self.clock.monotonic()
+        if pause.own and budget.patience is not None:
+            left = min(left, budget.patience.left)
+        if pause.seconds >= left:
+            raise Throttled(attempt.response.evidence, pause.seconds, own=pause.own)
+        if pause.own:
+            self.wait(budget, attempt.response, pause.seconds)
+
+    def _attempt(
+        self, budget: Budget, request: Request, origin: str, failures: int, throttles: int
+    ) -> _Attempt:
+        """Send once, and tell the limiter before anybody else gets this slot."""
+        asked = self.evidence(request.method, request.url)
+        with self._slot(budget, request, asked) as slot:
+            response, token = self._exchange(budget, request, origin, asked)
+            if response.stale:
+                response, token = self._exchange(budget, request, origin, asked, fresh=True)
+            response = replace(response, started_at=slot.started_at)
+            self._heed_announcement(response, slot)
+            if response.ok:
+                self._throttling.answered(budget.subject_of(request), self.clock.monotonic())
+                self.limiter.succeeded()
+                return _Attempt(response, token)
+            seconds = retry_after(response.headers, self.clock)
+            if response.status == TOO_MANY:
+                times = throttles + 1
+            elif response.status in RETRIED and seconds is not None:
+                times = failures + 1
+            else:
+                return _Attempt(response, token)
+            pause = _Pause(
+                _pause_seconds(response, seconds, times),
+                own=not _quota_is_spent(response)
+                and self._throttling.is_own(budget.subject_of(request), self.clock.monotonic()),
+            )
+            budget.meter.add(self.name, throttled=1)
+            if not pause.own:
+                self.limiter.throttled(pause.seconds, slot.started_at)
+            return _Attempt(response, token, pause)
+
+    @contextmanager
+    def _slot(self, budget: Budget, request: Request, asked: Evidence) -> Iterator[Slot]:
         try:
-            with self.pace.turn(budget.deadline):
-                # Only now: a pause may outlast a token.
-                token = self._tokens.token(origin)
-                left = budget.deadline - self.clock.monotonic()
-                if left <= 0:
-                    raise DeadlineExceeded(f"no time left for {call.method} {asked.url}")
-                if call.write:
-                    budget.guard()
-                budget.meter.add(self.name, requests=1, sent=len(call.body or b""))
-                answer = self._wire.exchange(call, asked, token, budget.deadline)
+            with self.limiter.slot(budget.deadline, UNITS_PER_REQUEST * request.parts) as slot:
+                yield slot
         except PauseTooLong as pause:
             raise Throttled(replace(asked, status=TOO_MANY), pause.seconds) from None
-        budget.meter.add(self.name, received=len(answer.body))
-        if answer.ok:
-            self.pace.succeeded()
-            self._heed_rate_limit(answer)
-        return answer
+        except NoFreeSlot:
+            raise DeadlineExceeded(
+                f"no request could be sent in time: {request.method} {asked.url}"
+            ) from None
 
-    def _heed_rate_limit(self, answer: Response) -> None:
-        """Pause before SharePoint has to refuse: it announces what is left from 80 % on.
+    def _exchange(
+        self,
+        budget: Budget,
+        request: Request,
+        origin: str,
+        asked: Evidence,
+        *,
+        fresh: bool = False,
+    ) -> tuple[Response, str]:
+        # Only now: a pause may outlast a token.
+        token = self._tokens.token(origin, budget.deadline)
+        now = self.clock.monotonic()
+        if now >= budget.deadline:
+            raise DeadlineExceeded(f"no time left for {request.method} {asked.url}")
+        patience = budget.patience
+        if patience is not None and not patience.left:
+            raise PatienceExceeded(replace(asked, message="no patience left"))
+        if request.write:
+            budget.guard()
+        budget.meter.add(self.name, requests=1, sent=len(request.body or b""))
+        deadline = min(budget.deadline, now + patience.left) if patience else budget.deadline
+        with patience.running() if patience else nullcontext():
+            response = self._transport.exchange(request, asked, token, deadline, fresh=fresh)
+        budget.meter.add(self.name, received=len(response.body))
+        if not response.status and patience is not None and not patience.left:
+            raise PatienceExceeded(response.evidence)
+        return response, token
 
-        Source: SharePoint documentation, "Avoid getting throttled or blocked", RateLimit headers.
-        """
-        left = number(answer.headers.get("RateLimit-Remaining"))
-        reset = number(answer.headers.get("RateLimit-Reset"))
-        limit = number(answer.headers.get("RateLimit-Limit"))
-        if left is not None and reset and limit and left < limit * _NEARLY_SPENT:
-            self.pace.pause(reset)
+    def _heed_announcement(self, response: Response, slot: Slot) -> None:
+        """Space out the requests before SharePoint has to refuse them."""
+        remaining = number(response.headers.get("RateLimit-Remaining"))
+        reset = announced_reset(response.headers)
+        if remaining is not None and reset:
+            self.limiter.announced(slot, remaining, reset)
 
 
-def _judged(answer: Response, call: Request) -> Response:
-    if not answer.status or answer.status in RETRIED:
-        raise Unavailable(answer.evidence)
-    answer = answer.judged(call.accept)
-    return answer.parsed() if call.want_json and answer.ok else answer
+def _quota_is_spent(response: Response) -> bool:
+    """Whether the response says that the application's quota is why it was refused."""
+    return number(response.headers.get("RateLimit-Remaining")) == 0
+
+
+def _pause_seconds(response: Response, asked: float | None, times: int) -> float:
+    seconds = backoff(times) if asked is None else asked
+    if times > 1:
+        # A service that keeps saying "now" must not be hammered.
+        seconds = max(seconds, backoff(times - 1))
+    return max(seconds, announced_reset(response.headers))
+
+
+def _judged(response: Response, request: Request) -> Response:
+    failed = bool(response.status) and not response.ok
+    if failed and request.final is not None and request.final(response):
+        return response
+    if not response.status or response.status in RETRIED:
+        raise Unavailable(response.evidence)
+    response = response.judged(request.accept)
+    if response.oversize and request.want_json and response.ok:
+        raise MalformedResponse(response.evidence)
+    return response.parsed() if request.want_json and response.ok else response
 
 
 def backoff(attempt: int) -> float:

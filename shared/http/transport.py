@@ -1,55 +1,35 @@
 """One request over HTTP, and nothing remembered: no redirect, no cookie, no other credentials."""
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from shared.clock import Clock
 from shared.errors import Evidence
+from shared.http.connections import CONNECT_SECONDS, exchange, mount, within
+from shared.http.request import Request
 from shared.http.response import Response, evidence_of
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 60.0
-"""Longest silence of a service in the middle of an answer."""
+READ_SECONDS = 30.0
+"""Longest silence of a service in the middle of an exchange."""
 
-ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
+ATTEMPT_SECONDS = 60.0
+"""Longest exchange, from name resolution to the last byte."""
 
-_CHUNK_BYTES = 65536
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request, complete but for the token.
-
-    Attributes:
-        method: HTTP method.
-        url: absolute, completely encoded.
-        headers: beside User-Agent and Authorization.
-        body: sent as it is.
-        write: it changes something: the guard is asked before every attempt.
-        accept: statuses beside 2xx that are returned instead of raised.
-        want_json: a 2xx whose body is no JSON counts as a failed attempt.
-        limit: most bytes read of the body; more gives an `oversize` answer.
-    """
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    write: bool = False
-    accept: Collection[int] = ()
-    want_json: bool = True
-    limit: int = ANSWER_LIMIT_BYTES
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_CHUNK_BYTES = 65_536
 
 
 class Transport:
     """Kept connections to one service; thread-safe.
 
     Args:
-        connections: most of them to one host.
+        connections: most that are kept for one host.
         user_agent: sent with every request.
         clock: where time comes from.
     """
@@ -58,54 +38,76 @@ class Transport:
         self._clock = clock
         self._session = _Session()
         self._session.headers["User-Agent"] = user_agent
-        adapter = HTTPAdapter(pool_connections=8, pool_maxsize=connections)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        # What is not named here is not understood: unpacking must be bounded for each of them.
+        self._session.headers["Accept-Encoding"] = "gzip, deflate"
+        mount(self._session, connections)
 
-    def exchange(self, call: Request, asked: Evidence, token: str, deadline: float) -> Response:
-        """Send once; a status of 0 means that no complete answer came.
+    def exchange(
+        self,
+        request: Request,
+        asked: Evidence,
+        token: str,
+        deadline: float,
+        *,
+        fresh: bool = False,
+    ) -> Response:
+        """Send once; a status of 0 means that no complete response came.
 
         Args:
-            call: what to send.
+            request: what to send.
             asked: the same, for errors.
             token: bearer token.
-            deadline: monotonic seconds, in the future; after it the answer is given up.
+            deadline: monotonic seconds, in the future; the exchange ends with it, or after
+                `ATTEMPT_SECONDS`, whatever the other side does.
+            fresh: do not use a kept connection.
         """
-        left = max(0.001, deadline - self._clock.monotonic())
-        try:
-            with self._session.request(
-                call.method,
-                call.url,
-                headers=dict(call.headers),
-                data=call.body,
-                auth=_Bearer(token),
-                timeout=(min(CONNECT_SECONDS, left), min(READ_SECONDS, left)),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                data = b"".join(self._read(response, call.limit, deadline))
-                status, headers = response.status_code, response.headers
-        except requests.RequestException as error:
-            # The library's text may quote the URL with its query, so only the kind is kept.
-            return Response(0, {}, b"", replace(asked, message=type(error).__name__))
-        if len(data) > call.limit:
-            evidence = replace(asked, status=status, message="answer too large")
-            return Response(status, headers, b"", evidence, oversize=True)
-        return Response(status, headers, data, evidence_of(asked, status, headers, data))
+        now = self._clock.monotonic()
+        deadline = min(deadline, now + ATTEMPT_SECONDS)
+        real = within(deadline - now)
 
-    def _read(self, response: requests.Response, limit: int, deadline: float) -> Iterator[bytes]:
-        size = 0
-        for chunk in response.iter_content(_CHUNK_BYTES):
-            size += len(chunk)
-            yield chunk
-            if size > limit:
-                return
-            if self._clock.monotonic() >= deadline:
-                raise requests.Timeout
+        def left() -> float:
+            # A clock that tests drive may stand still while a server trickles.
+            return min(deadline - self._clock.monotonic(), real())
+
+        with exchange(left, fresh=fresh) as running:
+            try:
+                return self._send(request, asked, token)
+            except (requests.RequestException, HTTPError, OSError) as error:
+                # The library's text may quote the URL with its query, so only the kind is kept.
+                evidence = replace(asked, message=type(error).__name__)
+                return Response(0, {}, b"", evidence, stale=running.stale)
+
+    def _send(self, request: Request, asked: Evidence, token: str) -> Response:
+        with self._session.request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            data=request.body,
+            auth=_Bearer(token),
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            body = b"".join(_unpacked(answer, request.limit))
+            status, headers = answer.status_code, answer.headers
+        if len(body) > request.limit:
+            evidence = replace(asked, status=status, message="response too large")
+            return Response(status, headers, b"", evidence, oversize=True)
+        return Response(status, headers, body, evidence_of(asked, status, headers, body))
+
+
+def _unpacked(answer: requests.Response, limit: int) -> Iterator[bytes]:
+    """The body in pieces, unpacked, until it is longer than the limit."""
+    size = 0
+    for chunk in answer.iter_content(_CHUNK_BYTES):
+        size += len(chunk)
+        yield chunk
+        if size > limit:
+            return
 
 
 class _Session(requests.Session):
-    """A session that takes nothing from an answer into the next request."""
+    """A session that takes nothing from a response into the next request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,6 +117,13 @@ class _Session(requests.Session):
         """Nowhere: requests looks for the next URL even when told not to follow it."""
         return None
 
+    def merge_environment_settings(self, url: Any, *arguments: Any, **options: Any) -> Any:
+        """Proxies of the environment are for other machines than this one."""
+        settings = super().merge_environment_settings(url, *arguments, **options)
+        if urlsplit(str(url)).hostname in _LOOPBACK:
+            settings["proxies"] = {}
+        return settings
+
 
 class _Bearer(requests.auth.AuthBase):
     """Sets the token; as `auth`, so that no .netrc entry can take its place."""
@@ -122,6 +131,6 @@ class _Bearer(requests.auth.AuthBase):
     def __init__(self, token: str) -> None:
         self._token = token
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        prepared.headers["Authorization"] = f"Bearer {self._token}"
+        return prepared

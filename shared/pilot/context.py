@@ -6,14 +6,18 @@ from urllib.parse import quote, urlsplit
 
 from shared.app import App
 from shared.errors import PhotoSyncError, ServiceError
-from shared.http.response import NOT_FOUND, Response, number
-from shared.http.service import Budget
-from shared.http.transport import Request
+from shared.http import NOT_FOUND, Budget, Request, Response, number
 from shared.model import ThumbnailLocation, User
-from shared.sharepoint.locations import admin_of, is_trusted_host, read_picture_url
-from shared.sharepoint.photo_library import file_url
-from shared.sharepoint.profiles import SHOW_PLACEHOLDER, parse, read_url, stored
-from shared.sharepoint.site import Site
+from shared.sharepoint import (
+    SHOW_PLACEHOLDER,
+    Hosts,
+    Site,
+    file_url,
+    parse,
+    read_picture_url,
+    read_url,
+    stored,
+)
 
 PICTURE, PLACEHOLDER, TIMESTAMP = (
     "PictureURL",
@@ -37,11 +41,11 @@ class OneToken:
     def __init__(self, token: str) -> None:
         self._token = token
 
-    def token(self, resource: str) -> str:  # noqa: ARG002 - that is the question
+    def token(self, resource: str, deadline: float = 0.0) -> str:  # noqa: ARG002 - that is the question
         """The same for every host."""
         return self._token
 
-    def forget(self, resource: str) -> None:
+    def forget(self, resource: str, refused: str = "") -> None:
         """Another one is not to be had."""
 
 
@@ -114,10 +118,11 @@ class Ground:
 
     def _settle(self, mysite: str) -> None:
         settings = self.app.settings
-        if not is_trusted_host(mysite, settings.mysite_url):
+        hosts = Hosts(settings.mysite_url, settings.admin_url)
+        if not hosts.is_mysite(mysite):
             raise NotTried(f"not a My Site host of this tenant: {mysite}")
         self.mysite, self.root = mysite, root_of(mysite)
-        self.admin = admin_of(mysite, mysite=settings.mysite_url, admin=settings.admin_url)
+        self.admin = hosts.admin_of(mysite)
         service = self.app.sharepoint_service([mysite, self.admin, self.root])
         self.site = Site(service, self.budget)
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from shared import __version__
 from shared.app import App
-from shared.checkpoint.records import iso
+from shared.checkpoint import iso
 from shared.errors import DeadlineExceeded, PhotoSyncError
-from shared.http.service import Budget
+from shared.http import Budget
 from shared.pilot import probes
 from shared.pilot.context import Ground, NotTried
 from shared.pilot.probes import NOT_TRIED, UNKNOWN, Answer

@@ -14,15 +14,12 @@ from urllib.parse import urlsplit
 
 from shared.errors import (
     AccessDenied,
-    NotFound,
     PhotoSyncError,
     ProfileMissing,
     RequestRejected,
     ServiceError,
-    Unavailable,
 )
-from shared.http.response import FORBIDDEN, number
-from shared.http.transport import Request
+from shared.http import FORBIDDEN, Request, number
 from shared.model import SIZES, ThumbnailLocation
 from shared.pilot.context import (
     PICTURE,
@@ -34,9 +31,20 @@ from shared.pilot.context import (
     photo_page,
     short,
 )
-from shared.sharepoint import csom, profiles
-from shared.sharepoint.photo_library import file_url, upload_url
-from shared.sharepoint.site import DIGEST_WANTED, JSON
+from shared.sharepoint import (
+    JSON,
+    PROCESS_QUERY,
+    account_name,
+    check_query,
+    file_url,
+    parse,
+    read_url,
+    set_properties,
+    upload_url,
+    wants_digest,
+    write_url,
+)
+from shared.sharepoint import timestamp as picture_timestamp
 
 YES, NO, UNKNOWN, NOT_TRIED, LOOK = "yes", "no", "unknown", "not tried", "look"
 ANSWERS = (YES, NO, UNKNOWN, NOT_TRIED, LOOK)
@@ -83,10 +91,10 @@ def query(ground: Ground) -> Answer:
     found = ground.writable()
     stored = [(name, found[name]) for name in (PICTURE, TIMESTAMP, PLACEHOLDER) if found[name]]
     before = ground.read(ground.admin).answer.headers
-    query = csom.set_properties(profiles.account_name(ground.user.upn), stored)
-    url = ground.admin + csom.PATH
+    query = set_properties(account_name(ground.user.upn), stored)
+    url = ground.admin + PROCESS_QUERY
     try:
-        after = ground.site.post(url, query, "text/xml", judge=csom.check).headers
+        after = ground.site.post(url, query, "text/xml", check=check_query).headers
     except (AccessDenied, RequestRejected) as refused:
         return Answer(NO, short(refused))
     left = [number(headers.get("RateLimit-Remaining")) for headers in (before, after)]
@@ -110,7 +118,7 @@ def digest(ground: Ground) -> Answer:
         ground.site.service.send(ground.budget, call)
         answer, found = NO, "uploaded without one"
     except AccessDenied as refused:
-        if not refused.evidence.code.startswith(DIGEST_WANTED):
+        if not wants_digest(refused.evidence):
             raise
         ground.site.post(url, data, _BYTES)
         answer, found = YES, "refused without one, uploaded with one"
@@ -122,7 +130,7 @@ def digest(ground: Ground) -> Answer:
 def timestamp(ground: Ground) -> Answer:
     """P4: write the present moment as the picture's timestamp, and look."""
     before = ground.writable()
-    moment = profiles.timestamp(ground.app.clock.time())
+    moment = picture_timestamp(ground.app.clock.time())
     if moment == before[TIMESTAMP]:
         moment = str(int(moment) + 1)
     try:
@@ -233,15 +241,15 @@ def guests(ground: Ground) -> Answer:
 
 
 def _nobody(ground: Ground, upn: str) -> Answer:
-    url = profiles.read_url(ground.admin, upn)
+    # Whatever comes is the answer to this question, so nothing is asked twice.
+    call = Request(
+        "GET", read_url(ground.admin, upn), headers={"Accept": JSON}, final=lambda _: True
+    )
+    answer = ground.site.service.send(ground.budget, call)
+    value = answer.value if answer.ok else answer.error_value()
+    said = f"{answer.status} {json.dumps(value)[:300]}"
     try:
-        answer = ground.site.get(url)
-        status, value, said = answer.status, answer.value, json.dumps(answer.value)[:80]
-    except (Unavailable, RequestRejected, NotFound) as error:
-        status, said = error.evidence.status, short(error)
-        value = {"error": {"message": error.evidence.message}}
-    try:
-        profiles.parse(status, value)
+        parse(answer.status, value)
     except ProfileMissing:
         return Answer(YES, f"understood as no profile: {said}")
     return Answer(NO, f"not understood, tell the maintainers: {said}")
@@ -256,9 +264,9 @@ def _tried(call: Callable[[], object]) -> str:
 
 
 def _set(ground: Ground, host: str, name: str, value: str) -> None:
-    account = profiles.account_name(ground.user.upn)
+    account = account_name(ground.user.upn)
     body = {"accountName": account, "propertyName": name, "propertyValue": value}
-    ground.site.post(profiles.write_url(host), json.dumps(body).encode(), JSON, want_json=False)
+    ground.site.post(write_url(host), json.dumps(body).encode(), JSON, want_json=False)
 
 
 def _bytes(ground: Ground, place: ThumbnailLocation) -> tuple[str, bytes]:

@@ -13,15 +13,15 @@ from threading import Lock
 
 from shared import __version__
 from shared.app import App
-from shared.checkpoint.records import iso
+from shared.checkpoint import iso
 from shared.checks.checks import run_and_checks
 from shared.config.schedule import Schedule
 from shared.errors import InvalidPhoto, PhotoSyncError, ProfileMissing, ServiceError, Throttled
-from shared.graph.directory import Directory, Person
-from shared.graph.photo_versions import NoPhoto, Version
-from shared.http.service import Budget
+from shared.graph import Directory, NoPhoto, Person, Version
+from shared.http import Budget
+from shared.log import InvocationLog
 from shared.model import User as DirectoryUser
-from shared.photos.thumbnails import render
+from shared.photos import render
 from shared.portal import history
 from shared.portal.blobs import Blobs
 from shared.portal.comparison import compare, size_of
@@ -38,8 +38,7 @@ from shared.portal.core import (
     User,
     View,
 )
-from shared.sharepoint.locations import read_picture_url
-from shared.sharepoint.profiles import SHOW_PLACEHOLDER
+from shared.sharepoint import SHOW_PLACEHOLDER, read_picture_url
 from shared.sync import on_demand
 
 READ_SECONDS = 20.0
@@ -68,6 +67,7 @@ class Program:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._log = InvocationLog()
         now = app.clock.monotonic()
         self._budget = Budget(now + READ_SECONDS)
         # Also for what is noted after a sync, which may take its own time.
@@ -96,6 +96,7 @@ class Program:
             sharepoint = pool.submit(_guarded, lambda: self._sharepoint(user))
             record = self._record(user.id)
             sides = exchange.result(), sharepoint.result()
+        self._log.write()
         for source, side in zip((Source.EXCHANGE, Source.SHAREPOINT), sides, strict=True):
             if side.picture:
                 self._keep(user.id, source, side.picture)
@@ -150,9 +151,9 @@ class Program:
 
     def _exchange(self, user_id: str) -> Photo:
         graph = self._app.graph(self._budget)
-        seen = graph.versions([user_id])[user_id]
+        seen = graph.photo_versions([user_id])[user_id]
         if isinstance(seen, NoPhoto):
-            return Photo(State.NONE if seen.certain else State.UNKNOWN)
+            return Photo(State.NONE)
         if not isinstance(seen, Version):
             raise seen.error
         data = graph.photo(user_id)
@@ -160,7 +161,7 @@ class Program:
         return Photo(State.UNKNOWN) if data is None else self._photo(data)
 
     def _sharepoint(self, user: User) -> Photo:
-        site = self._app.sharepoint(self._budget, read_only=True)
+        site = self._app.sharepoint(self._budget, log=self._log, read_only=True)
         asked = DirectoryUser(user.id, user.upn)
         profile = site.profiles([asked])[user.id]
         if isinstance(profile, ProfileMissing):

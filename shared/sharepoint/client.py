@@ -1,46 +1,32 @@
-"""SharePoint Online: the profiles and what they show; `photo_library` has the files.
+"""SharePoint Online: the profiles and the thumbnails that they show.
 
 Profiles are read in batches and written by one ProcessQuery that sets three properties. Protocol
 facts are from the SharePoint documentation and from public clients where it is silent;
 docs/architecture.md lists what is uncertain.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shared.errors import (
-    AccessDenied,
-    NotFound,
-    PermissionMissing,
-    PhotoSyncError,
-    ProfileMissing,
-    RequestRejected,
-    ServiceError,
-)
-from shared.http.response import retry_after
-from shared.http.service import Budget, Service
+from shared.errors import NotFound, RequestRejected
+from shared.http import Budget, Patience, Service
+from shared.log import InvocationLog
 from shared.model import ThumbnailLocation, User
-from shared.roles import PROFILES_ROLE
-from shared.sharepoint import batch, csom, profiles
-from shared.sharepoint.locations import admin_of, is_trusted_host
-from shared.sharepoint.photo_library import Library
+from shared.sharepoint import profiles
+from shared.sharepoint.folders import FolderCache, Folders
+from shared.sharepoint.hosts import Hosts
+from shared.sharepoint.photo_library import PhotoLibrary
+from shared.sharepoint.profile_reader import Found, ProfileReader
+from shared.sharepoint.profile_writer import ProfileWriter
 from shared.sharepoint.profiles import Profile
-from shared.sharepoint.site import JSON, Site, owns
+from shared.sharepoint.site import Site
 
 if TYPE_CHECKING:
     from shared.photos.thumbnails import Thumbnails
 
-__all__ = ["ReadOnlySharePoint", "SharePoint", "owns"]
 
-_THROTTLED = frozenset({429, 503})
-
-type Found = dict[str, Profile | PhotoSyncError]
-
-
-class SharePoint(Library):
+class SharePoint:
     """Reads and writes one tenant's profile pictures for one invocation; thread-safe.
 
     Args:
@@ -48,186 +34,230 @@ class SharePoint(Library):
         mysite: origin of the My Site host of the central geo.
         admin: origin of the admin site of the central geo.
         budget: time, guard and meter of the invocation.
+        satellites: My Site hosts of other geos that follow no rule.
+        log: for what an operator should know; None to make one.
+        folders: names of folders that the process knows; None to know none.
     """
 
-    def __init__(self, service: Service, *, mysite: str, admin: str, budget: Budget) -> None:
-        super().__init__(Site(service, budget))
+    def __init__(
+        self,
+        service: Service,
+        *,
+        mysite: str,
+        admin: str,
+        budget: Budget,
+        satellites: Collection[str] = (),
+        log: InvocationLog | None = None,
+        folders: FolderCache | None = None,
+    ) -> None:
+        self.hosts = Hosts(mysite, admin, satellites)
         self._service = service
-        self._mysite = mysite
-        self._admin = admin
-        self._budget = budget
-        self._batches = True
-        self._queries = True
+        site = Site(service, budget, self.hosts.is_central)
+        log = log or InvocationLog()
+        self._cache = folders or FolderCache(service.clock)
+        self._folders = Folders(site, self.hosts.is_central, self._cache)
+        self._library = PhotoLibrary(site)
+        self._reader = ProfileReader(site, self.hosts, log)
+        self._writer = ProfileWriter(site, log)
 
-    def accepts(self, place: ThumbnailLocation) -> bool:
-        """Whether a recorded place still belongs to this tenant's My Site hosts."""
-        return is_trusted_host(place.host, self._mysite)
+    # -- profiles --
 
-    def require(self, place: ThumbnailLocation) -> None:
-        """Make sure that a recorded place is this tenant's.
+    def profiles(self, users: Sequence[User]) -> Found:
+        """Profiles by user id, or the error of that user; at most `MAX_PARTS` users.
+
+        The central geo knows where everybody's My Site is, but the properties of a user of another
+        geo are held there, so they are read again there.
 
         Raises:
-            RequestRejected: it is on a host that gets no token.
+            Throttled, DeadlineExceeded: no time to hear all.
         """
-        if not self.accepts(place):
-            evidence = self._service.evidence("GET", place.host)
-            raise RequestRejected(replace(evidence, message="not a My Site host of this tenant"))
+        return self._reader.read(users)
+
+    def show(self, upn: str, location: ThumbnailLocation, patience: Patience | None = None) -> None:
+        """Make the profile show the files at this location.
+
+        Args:
+            upn: user principal name.
+            location: of the files.
+            patience: how long this user may take; None for as long as the budget allows.
+
+        Raises:
+            ProfileMissing: no profile.
+            PropertyNotEditable: a property may not be edited.
+            AccessDenied: the role is missing.
+            ServiceError: SharePoint failed.
+        """
+        self._write(upn, location, profiles.shown(location, self._service.clock.time()), patience)
+
+    def hide(self, upn: str, location: ThumbnailLocation, patience: Patience | None = None) -> None:
+        """Make the profile show the placeholder and name no picture. Raises as `show`."""
+        self._write(upn, location, profiles.hidden(self._service.clock.time()), patience)
+
+    def _write(
+        self,
+        upn: str,
+        location: ThumbnailLocation,
+        properties: Sequence[tuple[str, str]],
+        patience: Patience | None,
+    ) -> None:
+        self._writer.write(self.hosts.admin_of(location.host), upn, properties, patience)
+
+    # -- locations --
+
+    def location(self, profile: Profile, user_id: str) -> ThumbnailLocation:
+        """Where a user's files belong: on their geo's host, named by their object id.
+
+        Args:
+            profile: of the user, as read now.
+            user_id: Entra object id.
+
+        Raises:
+            RequestRejected: the profile names a host that gets no token.
+            PermissionMissing, ConfigurationError: the central geo's library cannot be used.
+            HostUnavailable: the host of another geo cannot be used.
+            ServiceError: SharePoint failed.
+        """
+        host = self.host_of(profile)
+        return ThumbnailLocation(host, self.folder(host, profile.picture_url), user_id)
 
     def host_of(self, profile: Profile) -> str:
-        """The My Site host for a user's files: his geo's, when it is this tenant's.
+        """The My Site host for a user's files: that of their geo.
 
         Raises:
             RequestRejected: the profile names a host that gets no token.
         """
         if not profile.host:
-            return self._mysite
+            return self.hosts.mysite
         self.require(ThumbnailLocation(profile.host, "", ""))
         return profile.host
 
-    def profiles(self, users: Sequence[User]) -> Found:
-        """Profiles by user id, or the error of that user; at most `batch.MAX_PARTS` users.
+    def folder(self, host: str, picture_url: str = "") -> str:
+        """Name of the folder that holds the thumbnails of a host; kept for a while.
 
-        The central geo knows where everybody's My Site is, but the properties of a user of another
-        geo are held there, so he is read again there.
-
-        Raises:
-            PermissionMissing: SharePoint refuses to read profiles at all.
-            Throttled, DeadlineExceeded, Unavailable: the request failed as a whole.
-        """
-        found = self._read(self._admin, users)
-        abroad: dict[str, list[User]] = {}
-        for user in users:
-            profile = found[user.id]
-            if isinstance(profile, Profile) and is_trusted_host(profile.host, self._mysite):
-                abroad.setdefault(self._admin_of(profile.host), []).append(user)
-        abroad.pop(self._admin, None)
-        for admin, some in abroad.items():
-            found |= self._read(admin, some)
-        return found
-
-    def show(self, upn: str, place: ThumbnailLocation) -> None:
-        """Make the profile show the files at this place.
+        Args:
+            host: My Site host.
+            picture_url: PictureURL of a user of this host; it may name the folder.
 
         Raises:
-            ProfileMissing: no profile.
-            AccessDenied: the role is missing.
+            PermissionMissing, ConfigurationError: the central geo's library cannot be used.
+            HostUnavailable: the host of another geo cannot be used.
             ServiceError: SharePoint failed.
         """
-        self._set(upn, place, profiles.shown(place, self._service.clock.time()))
+        return self._folders.folder(host, picture_url)
 
-    def hide(self, upn: str, place: ThumbnailLocation) -> None:
-        """Make the profile show the placeholder and name no picture. Raises as `show`."""
-        self._set(upn, place, profiles.hidden(self._service.clock.time()))
+    def accepts(self, location: ThumbnailLocation) -> bool:
+        """Whether a recorded location is on one of this tenant's My Site hosts."""
+        return self.hosts.is_mysite(location.host)
 
-    def _admin_of(self, host: str) -> str:
-        return admin_of(host, mysite=self._mysite, admin=self._admin)
+    def require(self, location: ThumbnailLocation) -> None:
+        """Make sure that a location is on one of this tenant's My Site hosts.
 
-    def _read(self, admin: str, users: Sequence[User]) -> Found:
-        found = self._read_batch(admin, users) if self._batches else {}
-        for user in users:
-            if user.id not in found:
-                try:
-                    found[user.id] = self._read_one(admin, user)
-                except (ServiceError, ProfileMissing) as error:
-                    found[user.id] = error
-        return found
-
-    def _read_batch(self, admin: str, users: Sequence[User]) -> Found:
-        """What a batch says for sure; whoever is not in it is read alone."""
-        urls = [profiles.read_url(admin, user.upn) for user in users]
-        body, content_type = batch.build(urls)
-        try:
-            answer = self._site.post(
-                f"{admin}/_api/$batch", body, content_type, want_json=False, write=False
+        Raises:
+            RequestRejected: it is on a host that gets no token.
+        """
+        if not self.accepts(location):
+            evidence = self._service.evidence("GET", location.host)
+            raise RequestRejected(
+                replace(
+                    evidence,
+                    message="not a My Site host of this tenant; if it is one, name it in "
+                    "SHAREPOINT_SATELLITES",
+                )
             )
-        except AccessDenied as refused:
-            raise PermissionMissing("SharePoint", PROFILES_ROLE, refused.evidence) from None
-        except (RequestRejected, NotFound) as error:
-            # 400 may be about one of these users; anything else is about batches.
-            if error.evidence.status != 400:  # noqa: PLR2004
-                self._batches = False
-            return {}
-        parts = batch.parse(answer.body, answer.headers.get("Content-Type", ""))
-        if len(parts) != len(users):
-            # Parts come in order; a wrong number of them proves nothing about any.
-            return {}
-        throttled = [part.headers for part in parts if part.status in _THROTTLED]
-        if throttled:
-            waits = [retry_after(headers, self._service.clock) or 0.0 for headers in throttled]
-            self._service.hold(self._budget, answer, max(waits) or None, 1)
-        found: Found = {}
-        for user, part in zip(users, parts, strict=True):
-            try:
-                profile = profiles.parse(part.status, part.value)
-            except ProfileMissing as missing:
-                found[user.id] = missing
-            else:
-                if profile:
-                    found[user.id] = profile
-        return found
 
-    def _read_one(self, admin: str, user: User) -> Profile:
-        with _profile_errors():
-            answer = self._site.get(profiles.read_url(admin, user.upn))
-        profile = profiles.parse(answer.status, answer.value)
-        if profile is None:
-            raise answer.malformed("no profile in the answer")
-        return profile
+    # -- files --
 
-    def _set(
-        self, upn: str, place: ThumbnailLocation, properties: Sequence[tuple[str, str]]
+    def thumbnail(
+        self, location: ThumbnailLocation, size: str, patience: Patience | None = None
+    ) -> bytes | None:
+        """The bytes of one file; None when there is no such file.
+
+        Raises:
+            ServiceError: SharePoint failed.
+        """
+        return self._library.thumbnail(location, size, patience)
+
+    def has_content(
+        self,
+        location: ThumbnailLocation,
+        thumbnails: "Thumbnails",
+        patience: Patience | None = None,
+    ) -> bool:
+        """Whether all three files hold exactly these bytes.
+
+        Raises:
+            ServiceError: SharePoint failed.
+        """
+        return self._library.has_content(location, thumbnails, patience)
+
+    def upload(
+        self,
+        location: ThumbnailLocation,
+        size: str,
+        data: bytes,
+        patience: Patience | None = None,
     ) -> None:
-        admin = self._admin_of(place.host)
-        account = profiles.account_name(upn)
-        if self._queries:
-            query = csom.set_properties(account, properties)
-            try:
-                self._site.post(admin + csom.PATH, query, "text/xml", judge=csom.check)
-                return
-            except (AccessDenied, RequestRejected, NotFound) as error:
-                if error.evidence.status == 200:  # noqa: PLR2004 - the query's own error
-                    raise
-        # The endpoint itself is refused, so the properties go one by one.
-        for name, value in properties:
-            body = {"accountName": account, "propertyName": name, "propertyValue": value}
-            self._set_one(admin, body)
-        self._queries = False
+        """Write one file over whatever is there.
 
-    def _set_one(self, admin: str, body: Mapping[str, str]) -> None:
-        data = json.dumps(body).encode()
-        with _profile_errors():
-            self._site.post(profiles.write_url(admin), data, JSON, want_json=False)
+        M belongs last, because PictureURL names it; S and L may be written side by side before.
 
+        Raises:
+            RequestRejected: SharePoint stored another length, or refuses (checked out, locked).
+            MalformedResponse: it does not say what it stored.
+            AccessDenied, NotFound, Unavailable, Throttled, DeadlineExceeded: see `shared.errors`.
+        """
+        try:
+            self._library.upload(location, size, data, patience)
+        except NotFound:
+            # The folder may have been renamed since its name was learned.
+            self._cache.forget(location.host)
+            raise
 
-@contextmanager
-def _profile_errors() -> Iterator[None]:
-    """Tell "no profile", which SharePoint reports as a failure, from failures.
+    def recycle(
+        self, location: ThumbnailLocation, patience: Patience | None = None
+    ) -> tuple[str, ...]:
+        """Move the three files to the recycle bin; those that are gone are fine.
 
-    Raises:
-        ProfileMissing: that is what the error said.
-    """
-    try:
-        yield
-    except ServiceError as error:
-        if csom.says_no_profile(error.evidence.message):
-            raise ProfileMissing(csom.NO_PROFILE) from None
-        raise
+        Returns:
+            Names of the files that SharePoint keeps: checked out, locked, under retention or hold.
+
+        Raises:
+            ServiceError: SharePoint failed.
+        """
+        return self._library.recycle(location, patience)
 
 
 class ReadOnlySharePoint(SharePoint):
     """The same tenant for a dry run: everything is read, nothing is written."""
 
-    def upload(self, place: ThumbnailLocation, thumbnails: "Thumbnails") -> None:
+    def folder(self, host: str, picture_url: str = "") -> str:
+        """As `SharePoint.folder`, but a missing folder is not created."""
+        return self._folders.folder(host, picture_url, create=False)
+
+    def upload(
+        self,
+        location: ThumbnailLocation,
+        size: str,
+        data: bytes,
+        patience: Patience | None = None,
+    ) -> None:
         """Write nothing."""
 
-    def show(self, upn: str, place: ThumbnailLocation) -> None:
+    def show(self, upn: str, location: ThumbnailLocation, patience: Patience | None = None) -> None:
         """Write nothing."""
 
-    def hide(self, upn: str, place: ThumbnailLocation) -> None:
+    def hide(self, upn: str, location: ThumbnailLocation, patience: Patience | None = None) -> None:
         """Write nothing."""
 
-    def recycle(self, place: ThumbnailLocation) -> None:
+    def recycle(
+        self,
+        location: ThumbnailLocation,  # noqa: ARG002
+        patience: Patience | None = None,  # noqa: ARG002
+    ) -> tuple[str, ...]:
         """Write nothing."""
+        return ()
 
-    def _create_folder(self, host: str) -> None:
-        """Write nothing."""
+
+def owns(origin: str, *, mysite: str, admin: str, satellites: Collection[str] = ()) -> bool:
+    """Whether an origin is SharePoint of this tenant and may get a token."""
+    return Hosts(mysite, admin, satellites).owns(origin)

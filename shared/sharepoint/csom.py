@@ -5,23 +5,17 @@ of several methods in one query are what five independent public clients send.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from xml.sax.saxutils import escape
 
-from shared.errors import AccessDenied, Evidence, ProfileMissing, RequestRejected, ServiceError
+from shared.errors import RequestRejected
 from shared.http.response import Response, printable
+from shared.sharepoint.error_codes import lasting_error
 
 PATH = "/_vti_bin/client.svc/ProcessQuery"
-ACCESS_DENIED = -2147024891
-"""HRESULT of System.UnauthorizedAccessException."""
 
 _PEOPLE_MANAGER = "{cf560d69-0fdb-4489-a216-b6b47adf8ef8}"
 _NAMESPACE = "http://schemas.microsoft.com/sharepoint/clientquery/2009"
-NO_PROFILE = "SharePoint has no profile for this user yet"
-"""Text of `ProfileMissing`."""
-
-_NO_PROFILE = ("User Profile Error 1000", "User Not Found")
-_NOT_ALLOWED = ("UnauthorizedAccess",)
-_NOT_ADMIN = ("managing your own data", "required permissions to access profile")
 
 
 def set_properties(account: str, properties: Iterable[tuple[str, str]]) -> bytes:
@@ -51,63 +45,35 @@ def set_properties(account: str, properties: Iterable[tuple[str, str]]) -> bytes
     ).encode()
 
 
-def check(answer: Response) -> None:
+def check(response: Response) -> None:
     """Make sure that a query succeeded; SharePoint answers 200 also when it failed.
 
     Raises:
         ProfileMissing: there is no profile with this account name.
+        PropertyNotEditable: a property may not be edited.
         AccessDenied: the identity may not write profiles.
         RequestRejected: any other error of the query.
         MalformedResponse: not the answer of a query.
     """
-    body = answer.value
+    body = response.value
     head = body[0] if isinstance(body, list) and body else None
     if not isinstance(head, dict) or "ErrorInfo" not in head:
-        raise answer.malformed("no ProcessQuery answer")
+        raise response.malformed("no ProcessQuery answer")
     info = head["ErrorInfo"]
     if info is None:
         return
     if not isinstance(info, dict):
-        raise answer.malformed("ErrorInfo of unknown form")
-    raise error_for(
-        answer.evidence,
-        code=info.get("ErrorCode"),
-        kind=printable(info.get("ErrorTypeName")),
+        raise response.malformed("ErrorInfo of unknown form")
+    evidence = replace(
+        response.evidence,
+        code=", ".join(
+            part
+            for part in (printable(info.get("ErrorCode"), 40), printable(info.get("ErrorTypeName")))
+            if part
+        ),
         message=printable(info.get("ErrorMessage")),
     )
-
-
-def error_for(
-    evidence: Evidence, *, code: object, kind: str, message: str
-) -> ProfileMissing | ServiceError:
-    """The error that a SharePoint code, type and text stand for.
-
-    Texts are localised, so numbers and types decide where there are any.
-    """
-    shown = " ".join(part for part in (printable(code, 40), printable(kind, 100)) if part)
-    found = Evidence(
-        evidence.service,
-        evidence.method,
-        evidence.url,
-        evidence.status,
-        shown,
-        printable(message),
-        evidence.request_id,
-    )
-    if says_no_profile(message):
-        return ProfileMissing(NO_PROFILE)
-    if (
-        printable(code) == str(ACCESS_DENIED)
-        or any(text in kind for text in _NOT_ALLOWED)
-        or any(text in message for text in _NOT_ADMIN)
-    ):
-        return AccessDenied(found)
-    return RequestRejected(found)
-
-
-def says_no_profile(message: str) -> bool:
-    """Whether an error text means that the account has no profile; there is no code for it."""
-    return any(text in message for text in _NO_PROFILE)
+    raise lasting_error(evidence) or RequestRejected(evidence)
 
 
 def _text(value: str) -> str:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from shared.errors import ProfileMissing
+from shared.errors import Evidence, ProfileMissing
 from shared.http.response import error_of
 from shared.model import ThumbnailLocation
-from shared.sharepoint import csom
-from shared.sharepoint.locations import origin_of, same_picture
+from shared.sharepoint.error_codes import NO_PROFILE, is_missing_profile
+from shared.sharepoint.hosts import origin_of
+from shared.sharepoint.locations import same_picture
 
 SHOW_PICTURE = "0"
 SHOW_PLACEHOLDER = "1"
@@ -34,11 +35,13 @@ class Profile:
     picture_url: str
     placeholder: str
 
-    def shows(self, place: ThumbnailLocation) -> bool:
-        """Whether the profile shows the picture at this place."""
-        return self.placeholder in {SHOW_PICTURE, ""} and same_picture(
-            self.picture_url, place.picture_url
-        )
+    def names(self, location: ThumbnailLocation) -> bool:
+        """Whether PictureURL is the picture at this location, shown or not."""
+        return same_picture(self.picture_url, location.picture_url)
+
+    def shows(self, location: ThumbnailLocation) -> bool:
+        """Whether the profile shows the picture at this location."""
+        return self.placeholder in {SHOW_PICTURE, ""} and self.names(location)
 
 
 def account_name(upn: str) -> str:
@@ -67,10 +70,10 @@ def timestamp(seconds: float) -> str:
     return str(int(seconds) + _EPOCH_OFFSET_SECONDS)
 
 
-def shown(place: ThumbnailLocation, now: float) -> list[tuple[str, str]]:
+def shown(location: ThumbnailLocation, now: float) -> list[tuple[str, str]]:
     """Properties that show a picture; the one that makes it visible last."""
     return [
-        ("PictureURL", place.picture_url),
+        ("PictureURL", location.picture_url),
         ("SPS-PictureTimestamp", timestamp(now)),
         ("SPS-PicturePlaceholderState", SHOW_PICTURE),
     ]
@@ -95,13 +98,13 @@ def parse(status: int, body: Any) -> Profile | None:
     Raises:
         ProfileMissing: SharePoint has no such profile: a null object, or an error that says so.
     """
-    _, message = error_of(body)
-    if csom.says_no_profile(message):
-        raise ProfileMissing(csom.NO_PROFILE)
+    code, message = error_of(body)
+    if is_missing_profile(Evidence("sharepoint", "GET", "", status, code, message)):
+        raise ProfileMissing(NO_PROFILE)
     if status != 200 or not isinstance(body, dict):  # noqa: PLR2004
         return None
     if body.get("odata.null") is True:
-        raise ProfileMissing(csom.NO_PROFILE)
+        raise ProfileMissing(NO_PROFILE)
     values = stored(body)
     if values is None:
         return None

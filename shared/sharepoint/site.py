@@ -1,28 +1,15 @@
-"""One tenant's SharePoint hosts: how they are asked and written to."""
+"""One tenant's SharePoint hosts: how requests are sent to them."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from urllib.parse import quote
 
-from shared.errors import AccessDenied, RequestRejected
+from shared.errors import AccessDenied, HostUnavailable, RequestRejected, TokenUnavailable
+from shared.http import Budget, Patience, Request, Service
 from shared.http.response import Response
-from shared.http.service import Budget, Service
-from shared.http.transport import Request
-from shared.sharepoint.locations import is_trusted_host
+from shared.sharepoint.error_codes import is_final, lasting_error, wants_digest
 
 JSON = "application/json;odata=nometadata"
-
-DIGEST_WANTED = ("-2130575251", "-2130575252")
-"""Codes of a missing and of an expired form digest, with HTTP 403 or in a query's ErrorInfo."""
-
-
-def owns(origin: str, *, mysite: str, admin: str) -> bool:
-    """Whether an origin is SharePoint of this tenant, in any of its geos."""
-    return (
-        origin == admin
-        or is_trusted_host(origin, mysite)
-        or is_trusted_host(origin.replace("-admin.", "-my.", 1), mysite)
-    )
 
 
 def literal(value: str) -> str:
@@ -30,8 +17,13 @@ def literal(value: str) -> str:
     return quote(value.replace("'", "''"), safe="/")
 
 
-def _no_more(answer: Response) -> None:
-    """HTTP has said it all."""
+def _any_host(origin: str) -> bool:  # noqa: ARG001
+    """Take every host for one of the central geo."""
+    return True
+
+
+def _accept(response: Response) -> None:
+    """Take every successful HTTP status for success."""
 
 
 class Site:
@@ -40,17 +32,54 @@ class Site:
     Args:
         service: the process's SharePoint service.
         budget: time, guard and meter of the invocation.
+        is_central: whether an origin belongs to the central geo, without which nothing works;
+            trouble with the token of any other host is that host's alone.
     """
 
-    def __init__(self, service: Service, budget: Budget) -> None:
+    def __init__(
+        self,
+        service: Service,
+        budget: Budget,
+        is_central: Callable[[str], bool] = _any_host,
+    ) -> None:
         self.service = service
         self.budget = budget
+        self._is_central = is_central
         self._digests: dict[str, str] = {}
 
-    def get(self, url: str, *, accept: Collection[int] = (), want_json: bool = True) -> Response:
-        """Read. Raises what `Service.send` raises."""
-        call = Request("GET", url, headers={"Accept": JSON}, accept=accept, want_json=want_json)
-        return self.service.send(self.budget, call)
+    def get(
+        self,
+        url: str,
+        *,
+        accept: Collection[int] = (),
+        want_json: bool = True,
+        attempts: int | None = None,
+        patience: Patience | None = None,
+    ) -> Response:
+        """Read.
+
+        Args:
+            url: on one of the tenant's hosts.
+            accept: statuses that are returned instead of raised.
+            want_json: the answer must be JSON.
+            attempts: how often it is sent when it fails; None as usual.
+            patience: how long the one user may take whom the request is about.
+
+        Raises:
+            ProfileMissing, PropertyNotEditable: by SharePoint's error code.
+            HostUnavailable: there is no token for the host of a satellite geo.
+            ServiceError, Throttled, DeadlineExceeded: what `Service.send` raises.
+        """
+        request = Request(
+            "GET",
+            url,
+            headers={"Accept": JSON},
+            accept=accept,
+            want_json=want_json,
+            attempts=attempts,
+            final=is_final,
+        )
+        return self._send(request, patience)
 
     def post(
         self,
@@ -61,7 +90,9 @@ class Site:
         accept: Collection[int] = (),
         want_json: bool = True,
         write: bool = True,
-        judge: Callable[[Response], None] = _no_more,
+        attempts: int | None = None,
+        patience: Patience | None = None,
+        check: Callable[[Response], None] = _accept,
     ) -> Response:
         """Send; with a form digest once SharePoint has asked for one.
 
@@ -75,41 +106,73 @@ class Site:
             accept: statuses that are returned instead of raised.
             want_json: the answer must be JSON.
             write: it changes something.
-            judge: raises when an answer that looks like a success is none.
+            attempts: how often it is sent when it fails; None as usual.
+            patience: how long the one user may take whom the request is about.
+            check: raises when an answer that looks like a success is none.
 
         Raises:
+            ProfileMissing, PropertyNotEditable: by SharePoint's error code.
+            HostUnavailable: there is no token for the host of a satellite geo.
             ServiceError, Throttled, DeadlineExceeded: what `Service.send` raises.
         """
         origin = self.service.pin(url)
-        headers = {"Accept": JSON, "Content-Type": content_type}
-        call = Request(
-            "POST", url, body=body, write=write, accept=accept, want_json=want_json, headers=headers
+        request = Request(
+            "POST",
+            url,
+            headers={"Accept": JSON, "Content-Type": content_type},
+            body=body,
+            write=write,
+            accept=accept,
+            want_json=want_json,
+            attempts=attempts,
+            final=is_final,
         )
         renewed = False
         while True:
             try:
-                answer = self.service.send(self.budget, self._signed(call, origin))
-                judge(answer)
-                return answer
+                response = self._send(self._signed(request, origin), patience)
+                check(response)
+                return response
             except (AccessDenied, RequestRejected) as refused:
-                if renewed or not refused.evidence.code.startswith(DIGEST_WANTED):
+                if renewed or not wants_digest(refused.evidence):
                     raise
             renewed = True
-            self._digests[origin] = self._new_digest(origin)
+            self._digests[origin] = self._new_digest(origin, patience)
 
-    def _signed(self, call: Request, origin: str) -> Request:
+    def _send(self, request: Request, patience: Patience | None) -> Response:
+        try:
+            response = self.service.send(self.budget.with_patience(patience), request)
+        except TokenUnavailable as missing:
+            raise self._no_token(request, missing) from None
+        if not response.ok and response.status not in request.accept:
+            raise lasting_error(response.evidence) or RequestRejected(response.evidence)
+        return response
+
+    def _no_token(
+        self, request: Request, missing: TokenUnavailable
+    ) -> TokenUnavailable | HostUnavailable:
+        origin = self.service.pin(request.url)
+        if self._is_central(origin):
+            return missing
+        evidence = self.service.evidence(request.method, request.url)
+        return HostUnavailable(
+            replace(evidence, message=str(missing)),
+            origin,
+            "gets no token",
+            "Check that this host belongs to the tenant and that SHAREPOINT_SATELLITES is right",
+        )
+
+    def _signed(self, request: Request, origin: str) -> Request:
         digest = self._digests.get(origin)
-        return (
-            replace(call, headers={**call.headers, "X-RequestDigest": digest}) if digest else call
-        )
+        if not digest:
+            return request
+        return replace(request, headers={**request.headers, "X-RequestDigest": digest})
 
-    def _new_digest(self, origin: str) -> str:
+    def _new_digest(self, origin: str, patience: Patience | None) -> str:
         url = f"{origin}/_api/contextinfo"
-        answer = self.service.send(
-            self.budget, Request("POST", url, headers={"Accept": JSON}, body=b"")
-        )
-        value = answer.value.get("FormDigestValue") if isinstance(answer.value, dict) else None
+        response = self._send(Request("POST", url, headers={"Accept": JSON}, body=b""), patience)
+        value = response.value.get("FormDigestValue") if isinstance(response.value, dict) else None
         # It becomes a header, so nothing in it may end one.
         if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-            raise answer.malformed("no form digest")
+            raise response.malformed("no form digest")
         return value

@@ -1,127 +1,164 @@
-"""When to stop a run in which nearly everything fails: a permission is missing, a service is down.
+"""When to stop a run because a service answers nobody: a permission is missing, a service is down.
 
-One poisoned user harms only himself; a failing service would harm everybody, slowly, with requests
-nobody wants. So the last results of each kind of work are remembered, and when nearly all of them
-are the service's failures, the run stops and names the cause.
+One user's trouble is theirs alone, and so is that of forty among two hundred. So a service is
+suspected only when distinct users fail in a row and nobody succeeds in between, and before it is
+judged, it is asked about somebody with whom all was well: the canary. On a quiet night, when only
+the users in trouble need requests at all, that is what tells their trouble from the service's.
 """
 
 import threading
-from collections import deque
+from collections.abc import Callable, Collection
 
 from shared.errors import (
     AccessDenied,
+    HostUnavailable,
     MalformedResponse,
-    NotFound,
+    PatienceExceeded,
     PermissionMissing,
-    RequestRejected,
+    PhotoSyncError,
     RunStopped,
-    ServiceError,
     Unavailable,
 )
 
-WINDOW = 20
-"""Results that are remembered."""
+SUSPICIOUS_REQUESTS = 20
+SUSPICIOUS_USERS = 10
+"""So many failed requests about so many users, without a success in between, are suspicious."""
 
-TOLERATED = 2
-"""Successes among them that do not save the run."""
+SUSPICIOUS_REFUSALS = 3
+"""Users who are refused without a success in between: a missing permission does not pass."""
 
-REFUSALS = 3
-"""Refusals without a single success that are enough: a missing permission does not pass."""
+_SERVICE_FAILURES = (
+    AccessDenied,
+    HostUnavailable,
+    MalformedResponse,
+    PatienceExceeded,
+    Unavailable,
+)
+"""A 404, a 423 or another 4xx is about the user, never about the service."""
 
-_SERVICE_FAILURES = (Unavailable, MalformedResponse, AccessDenied, RequestRejected, NotFound)
+type Canary = Callable[[], bool | None]
+"""Asks the service about a healthy user: whether that works; None when there is nobody to ask
+about."""
 
 
 class CircuitBreaker:
-    """Judges one kind of work in one run; thread-safe.
+    """Judges one kind of work with one service (and host) in one firing; thread-safe.
 
     Args:
-        work: for the message, for example "writing to SharePoint".
-        role: app role that the work needs, for the message.
+        work: completes "stopped because … fails for everybody".
         resource: "Microsoft Graph" or "SharePoint".
-        probing: the last run was stopped: one failure is enough, until something succeeds.
+        role: app role that the work needs.
+        canary: see `Canary`.
+        probing: the last firing was stopped: one failure is suspicious until something succeeds.
     """
 
-    def __init__(self, work: str, *, resource: str, role: str, probing: bool = False) -> None:
+    def __init__(
+        self, work: str, *, resource: str, role: str, canary: Canary, probing: bool = False
+    ) -> None:
         self._work = work
         self._resource = resource
         self._role = role
+        self._canary = canary
         self._probing = probing
-        self._results: deque[bool] = deque(maxlen=WINDOW)
-        self._refused = 0
-        self._succeeded = False
+        self._patience = 1
+        self._proven = False
+        self._requests = 0
+        self._failed: set[str] = set()
+        self._refused: set[str] = set()
+        self._last: PhotoSyncError | None = None
+        self._asking = False
         self._lock = threading.Lock()
-        self.cause: RunStopped | PermissionMissing | None = None
-        """Why the run has to stop; None while it may go on."""
+        self._cause: RunStopped | PermissionMissing | None = None
+
+    @property
+    def cause(self) -> RunStopped | PermissionMissing | None:
+        """Why this work must not go on; None while it may."""
+        return self._cause
 
     @property
     def probing(self) -> bool:
-        """Whether the next work should be a single user's."""
+        """Whether one user should be tried alone first."""
         return self._probing
 
-    def beside(self) -> "CircuitBreaker":
-        """A second judge of this service, for work that can fail while the first's succeeds."""
-        return CircuitBreaker(
-            self._work, resource=self._resource, role=self._role, probing=self._probing
-        )
+    @property
+    def proven(self) -> bool:
+        """Whether anything succeeded in this firing."""
+        return self._proven
 
     def succeeded(self) -> None:
-        """The service did its part for a user."""
-        self.answered()
-        self._probing = False
-
-    def answered(self) -> None:
-        """The service told what was asked, but nothing was tried yet that failed last time."""
+        """The service did its part for somebody."""
         with self._lock:
-            self._results.append(True)
-            self._succeeded = True
+            self._proven = True
+            self._probing = False
+            self._forget()
 
-    def failed(self, error: Exception | None) -> bool:
-        """A user failed; only the service's failures count against it.
+    def failed(self, error: Exception | None, user_ids: Collection[str]) -> bool:
+        """A request failed; only what the service may be to blame for counts.
+
+        Args:
+            error: of the request.
+            user_ids: whom it was about.
 
         Returns:
-            Whether this user was the probe, whose failure alone stops the run.
+            Whether these users were the probe, whose failure alone stops the run.
         """
         if not isinstance(error, _SERVICE_FAILURES):
             return False
         with self._lock:
-            self._results.append(False)
-            self._refused += isinstance(error, AccessDenied)
-            if self.cause is not None or not self._is_enough():
+            self._last = error
+            self._requests += 1
+            self._failed.update(user_ids)
+            if isinstance(error, AccessDenied):
+                self._refused.update(user_ids)
+            if self._cause or self._asking or not self._is_suspicious():
                 return False
-            self.cause = self._name(error)
+            self._asking = True
+        return self._judge(error)
+
+    def conclude(self) -> None:
+        """Judge at the end of a pass: a service that answered nobody at all is to blame."""
+        with self._lock:
+            error, enough = self._last, len(self._failed) >= SUSPICIOUS_REFUSALS
+            if error is None or self._cause or self._asking or self._proven or not enough:
+                return
+            self._asking = True
+        self._judge(error)
+
+    def _judge(self, error: PhotoSyncError) -> bool:
+        healthy = self._canary()
+        with self._lock:
+            self._asking = False
+            if healthy is None:
+                # Nobody to ask about: then a success of anybody in this firing is a proof that
+                # the permission is there, but not that the service still works.
+                healthy = self._proven and isinstance(error, AccessDenied)
+            if healthy:
+                self._proven = True
+                self._probing = False
+                self._patience *= 2
+                self._forget()
+                return False
+            self._cause = self._named(error)
             return self._probing
 
-    def _is_enough(self) -> bool:
-        failures = self._results.count(False)
-        nearly_all = len(self._results) == WINDOW and failures >= WINDOW - TOLERATED
-        refused = self._refused >= REFUSALS and not self._succeeded
-        return self._probing or refused or nearly_all
+    def _is_suspicious(self) -> bool:
+        if self._probing or len(self._refused) >= SUSPICIOUS_REFUSALS * self._patience:
+            return True
+        return (
+            self._requests >= SUSPICIOUS_REQUESTS * self._patience
+            and len(self._failed) >= SUSPICIOUS_USERS * self._patience
+        )
 
-    def _name(self, error: ServiceError) -> RunStopped | PermissionMissing:
+    def _forget(self) -> None:
+        self._requests = 0
+        self._failed.clear()
+        self._refused.clear()
+
+    def _named(self, error: PhotoSyncError) -> RunStopped | PermissionMissing:
         if isinstance(error, AccessDenied):
             return PermissionMissing(self._resource, self._role, error.evidence)
         return RunStopped(
-            f"stopped because {self._work} fails for nearly everybody, last with: {error}. "
-            "Nothing is lost: the next firing tries one user and goes on when that succeeds. If "
-            "it lasts, see the service health of Microsoft 365 and docs/operate.md"
+            f"stopped because {self._work} fails for everybody, last with: {error}. Nothing is "
+            "lost: the next firing tries again and goes on when that succeeds. If it lasts, see "
+            "the service health of Microsoft 365 and docs/operate.md"
         )
-
-
-def reading_breaker(*, probing: bool = False) -> CircuitBreaker:
-    """Judges Microsoft Graph."""
-    return CircuitBreaker(
-        "reading from Microsoft Graph",
-        resource="Microsoft Graph",
-        role="User.Read.All",
-        probing=probing,
-    )
-
-
-def writing_breaker(*, probing: bool = False) -> CircuitBreaker:
-    """Judges SharePoint."""
-    return CircuitBreaker(
-        "working with SharePoint",
-        resource="SharePoint",
-        role="User.ReadWrite.All and Sites.FullControl.All",
-        probing=probing,
-    )

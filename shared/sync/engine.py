@@ -1,19 +1,23 @@
-"""Takes many users through their turns: `plan` decides, `user_sync` does.
+"""Takes many users through the run: compare, read, withdraw, write, claim, account.
 
-The order of effects is the heart of it. All reading comes first; then the records of users whose
-files are about to be written know of these files and claim nothing; then files, then profile
-properties; last the records claim what is there now. So whenever the process dies, no record claims
-what SharePoint does not hold, and repeating the turn repairs whatever was left half done.
+The main thread takes users in order of their id, compares photo versions, and collects those who
+need more into a window. A window is read, its records are withdrawn in one save per shard, and its
+writes are handed to worker threads; while these work, the next users are compared. When a window's
+writes have ended, its records claim what is there now, again in one save per shard, and its users
+are counted. So whenever the process dies, no record claims what SharePoint does not hold, and at
+most 500 users of work are repeated.
+
+A user whose request fails is put aside; the run goes on and tries them once more at its end. Only a
+service that answers nobody stops a run (`circuit_breaker`).
 """
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import replace
 from itertools import batched
 
-from shared.checkpoint.records import Record
-from shared.checkpoint.store import Checkpoint, Shard, shard_of
+from shared.checkpoint import Checkpoint, Record, Shard, shard_of
 from shared.clock import Clock
 from shared.errors import (
     ConfigurationError,
@@ -25,44 +29,63 @@ from shared.errors import (
     Throttled,
     TokenUnavailable,
 )
-from shared.graph.client import Graph
-from shared.graph.photo_versions import BATCH_SIZE, NoPhoto, Unknown
-from shared.model import Outcome, ThumbnailLocation, User
-from shared.sharepoint import batch
-from shared.sharepoint.client import SharePoint
-from shared.sharepoint.profiles import Profile
-from shared.sync.circuit_breaker import CircuitBreaker
-from shared.sync.plan import Policy, Settle
-from shared.sync.user_sync import Result, Stages, Turn
+from shared.graph import BATCH_SIZE, Graph, Seen, Unknown
+from shared.http import Patience
+from shared.log import InvocationLog
+from shared.model import Outcome, User
+from shared.sharepoint import SharePoint
+from shared.sync import plan
+from shared.sync.health import Health
+from shared.sync.plan import Fetch, Policy, Settled
+from shared.sync.reader import Reader, Versions
+from shared.sync.user_sync import Prepared, Result, UserSync, failure
+from shared.sync.window import Window, WriteFailed
 
-_log = logging.getLogger("photo_sync.sync")
+WINDOW_USERS = 60
+"""Users who are read, withdrawn and claimed together."""
+
+QUIET_USERS = 400
+"""After so many compared users a smaller window is taken on, as far as its shards are complete: so
+a large shard is written twice in a night, and a small tenant's windows are of many shards."""
+
+UNFINISHED_USERS = 300
+"""Users in windows at once. Beside 100 compared users and 100 being compared this is what a crash
+can cost at most."""
+
+WINDOW_SECONDS = 60.0
+"""So long at most a user waits for a window to fill."""
+
+RECORDS_IN_MEMORY = 20_000
+"""With more records loaded the window is taken on, so that their shards can be let go."""
+
+FIRST_PATIENCE_SECONDS = 30.0
+LAST_PATIENCE_SECONDS = 90.0
+"""Own time of the requests about one user, in the first try and in the last: two minutes in all."""
 
 _ENDS_THE_RUN = (ConfigurationError, TokenUnavailable, StateError)
 
-ROUNDS = 3
-"""How often a user is tried whose picture another writer keeps changing meanwhile."""
-
-_DISPUTED = Settle(
-    Outcome.FAILED, "another call kept changing this user's picture meanwhile; tried again next run"
+_DISPUTED = Settled(
+    Outcome.FAILED,
+    "another call kept changing this user's picture during the run. Nothing to do: the next run "
+    "tries again",
 )
 
 
-class Sync:
-    """Takes users through their turns.
+class Engine:
+    """Takes users through a run.
 
     Args:
         graph: reads users' photos.
         sharepoint: reads and writes their pictures; a read-only one for a dry run.
         checkpoint: their records; a read-only one for a dry run.
-        policy: of the run, but for the moment: its `now` is set anew for each call.
-        clock: where that moment comes from.
+        policy: of the run, but for the moment: its `now` is set anew as time passes.
+        clock: of the program.
         sizes: longest sides of S, M, L in pixels.
-        pool: threads that do the turns.
-        reading, writing: judge whether Graph and SharePoint are working at all.
-        reverify_quota: most users to look at because of their age.
-        doubtful: where files of users without a record may be, from a run that died.
-        note: keeps in mind, before it happens, where users are written for the first time; None to
-            keep it in their records, at the cost of a further write of each shard.
+        readers, writers: threads for reading, and for writing.
+        health: judges the services.
+        log: of the invocation.
+        looks: whether there is time to look again at photos that did not change.
+        account: called with users who are finished, after their records are saved.
     """
 
     def __init__(
@@ -74,263 +97,374 @@ class Sync:
         policy: Policy,
         clock: Clock,
         sizes: tuple[int, int, int],
-        pool: Executor,
-        reading: CircuitBreaker,
-        writing: CircuitBreaker,
-        reverify_quota: int = 0,
-        doubtful: Mapping[str, ThumbnailLocation] | None = None,
-        note: Callable[[dict[str, ThumbnailLocation]], None] | None = None,
+        readers: Executor,
+        writers: Executor,
+        health: Health,
+        log: InvocationLog,
+        looks: Callable[[], bool],
+        account: Callable[[Sequence[Result]], None],
     ) -> None:
-        self._graph = graph
-        self._sharepoint = sharepoint
         self._checkpoint = checkpoint
         self._policy = policy
         self._clock = clock
-        self._stages = Stages(graph, sharepoint, sizes)
-        self._pool = pool
-        self._reading = reading
-        # Versions may be had while the photos behind them fail, but they prove the role.
-        self._fetching = reading.beside()
-        self._writing = writing
-        self._shards: dict[str, Shard] = {}
-        self._fatal: PhotoSyncError | None = None
-        self.reverify_quota = reverify_quota
-        self._doubtful = dict(doubtful or {})
-        self._note_first = note
+        self._users = UserSync(graph, sharepoint, sizes)
+        self._readers = readers
+        self._writers = writers
+        self._health = health
+        self._log = log
+        self._looks = looks
+        self._account = account
+        self._reader = Reader(
+            graph=graph,
+            sharepoint=sharepoint,
+            user_sync=self._users,
+            pool=readers,
+            health=health,
+            log=log,
+            ended=lambda: self.ended,
+        )
+        self.shards: dict[str, Shard] = {}
+        """The shards that are loaded."""
+        self._window = Window(clock.monotonic())
+        self._in_flight: list[Window] = []
+        self._compared = 0
+        self._error: PhotoSyncError | None = None
+        self.put_aside: list[str] = []
+        """Users whose request failed; they are to be tried once more."""
+        self.deferred: list[str] = []
+        """Users who were not finished, because the run has to end."""
+        self._reverified = 0
 
     @property
-    def fatal(self) -> PhotoSyncError | None:
-        """Why nothing more should be tried; None while all is well."""
-        return self._fatal or self._cause
+    def ended(self) -> PhotoSyncError | None:
+        """Why nothing more should be begun; None while all is well."""
+        return self._error or self._health.cause
 
     @property
-    def _cause(self) -> PhotoSyncError | None:
-        return self._reading.cause or self._fetching.cause or self._writing.cause
+    def probing(self) -> bool:
+        """Whether users should be tried one by one, because the last firing was stopped."""
+        return self._health.probing
 
-    def process(self, users: Sequence[User], *, rounds: int = ROUNDS) -> list[Result]:
-        """Take users through their turns and save their records.
+    def end(self, error: PhotoSyncError) -> None:
+        """Begin nothing more."""
+        self._error = self._error or error
 
-        Users that were not finished, because time or the run ended, are `deferred`; then `fatal`
-        may say why. Saving happens in any case.
+    def unfinished(self) -> list[str]:
+        """Users who were compared and are neither counted nor put aside."""
+        windows = (self._window, *self._in_flight)
+        return sorted({*self.deferred, *(key for window in windows for key in window.ids())})
+
+    def names(self, users: Sequence[User]) -> dict[str, User | None | PhotoSyncError]:
+        """Present names by id; None for whom the directory does not have."""
+        return self._reader.names(users)
+
+    def take_reverified(self) -> int:
+        """How many users were looked at because of their age, since the last time this was asked."""
+        number, self._reverified = self._reverified, 0
+        return number
+
+    def load(self, names: Iterable[str]) -> None:
+        """Load shards, and let go of those that nobody needs any more."""
+        wanted = set(names)
+        used = wanted.union(*(w.shards() for w in (self._window, *self._in_flight)))
+        self.shards = {name: shard for name, shard in self.shards.items() if name in used}
+        missing = sorted(wanted - self.shards.keys())
+        for shard in self._readers.map(self._checkpoint.load, missing):
+            self.shards[shard.name] = shard
+
+    def ask_ahead(self, users: Sequence[User]) -> list[Future[Versions]]:
+        """Begin to ask for the photo versions of users."""
+        return self._reader.ask_versions(users)
+
+    def compare(self, users: Sequence[User], asked: Sequence[Future[Versions]]) -> None:
+        """Compare users whose shards are loaded; who needs more than that joins the window.
 
         Args:
             users: in order of their id.
-            rounds: so often users whose picture another writer changed meanwhile get a turn.
-
-        Raises:
-            StateError: the records cannot be read or written.
+            asked: from `ask_ahead` for the same users.
         """
-        turns = self._start(users)
-        for turn in turns:
-            if turn.open:
-                self._decide(turn)
-        self._read_profiles([turn for turn in turns if turn.open and turn.needs_profile])
-        self._each(turns, self._prepare, self._fetching)
-        return self._carry_out(turns, rounds)
+        finished = []
+        self._now()
+        for batch, future in zip(batched(users, BATCH_SIZE, strict=False), asked, strict=True):
+            versions = future.result()
+            for user in batch:
+                if isinstance(versions, PhotoSyncError):
+                    self._on_error(self._window, user, versions)
+                else:
+                    finished += self._compare(user, versions[user.id])
+        self._compared += len(users)
+        self._account(finished)
 
-    def remove(self, users: Sequence[User]) -> list[Result]:
-        """Clear SharePoint for users whose photo is confirmed gone, after one more look.
+    def note(self, changes: Mapping[str, Record | None]) -> None:
+        """Save these records with the window; None drops one."""
+        self._window.changes |= changes
 
-        Whoever has a photo again, or cannot be asked, keeps his picture and stays pending.
+    def advance(self, is_complete: Callable[[str], bool]) -> None:
+        """Take the window on when it is full, and finish windows whose writes have ended.
+
+        Args:
+            is_complete: tells whether all users of a shard have been compared.
         """
-        turns = self._start(users)
-        for turn in turns:
-            turn.removing = turn.open and turn.seen == NoPhoto()
-            if turn.open and not turn.removing:
-                turn.settled = Settle(Outcome.REMOVAL_PENDING, "not certain any more")
-        return self._carry_out(turns, ROUNDS)
+        now = self._clock.monotonic()
+        loaded = sum(len(shard.records) for shard in self.shards.values())
+        if (
+            len(self._window) >= (1 if self.probing else WINDOW_USERS)
+            or now - self._window.opened >= WINDOW_SECONDS
+            or loaded >= RECORDS_IN_MEMORY
+        ):
+            self._take_on_all()
+        elif self._compared >= QUIET_USERS:
+            self._compared = 0
+            self._take_on(self._window.split(is_complete))
+        self._finish_written()
+        while sum(map(len, self._in_flight)) > UNFINISHED_USERS:
+            self._wait_for_writes()
 
-    def _carry_out(self, turns: Sequence[Turn], rounds: int) -> list[Result]:
-        """All effects, in their order, and another turn for whom another writer disputes.
+    def drain(self) -> None:
+        """Finish everything that was begun."""
+        self._take_on_all()
+        while self._in_flight:
+            self._wait_for_writes()
 
-        Until then their records claim nothing, so that nothing wrong is believed if we die here.
-        """
-        withdrawn = {t.user.id: record for t in turns if (record := t.withdraw())}
-        if self._note_first:
-            first = [turn for turn in turns if turn.first]
-            self._note_first({turn.user.id: turn.place for turn in first if turn.place})
-            for turn in first:
-                del withdrawn[turn.user.id]
-                turn.first = False
-        disputed = self._save(withdrawn)
-        for turn in turns:
-            if turn.user.id in disputed:
+    def begin_last_try(self) -> list[str]:
+        """From now on, who fails is `failed`; returns who was put aside."""
+        self.drain()
+        self._window.last_try = True
+        ids, self.put_aside = sorted(self.put_aside), []
+        return ids
+
+    # ---- compare --------------------------------------------------------------------------------
+
+    def _now(self) -> Policy:
+        """The policy at this moment."""
+        self._policy = replace(self._policy, now=self._clock.time(), looks=self._looks())
+        return self._policy
+
+    def _compare(self, user: User, seen: Seen) -> list[Result]:
+        """Decide by the version; the result of who is finished, nothing for who goes on."""
+        record = self._record(user.id)
+        decision = plan.on_version(seen, record, user, self._policy)
+        if isinstance(decision, Fetch):
+            self._window.fetches[user.id] = (user, decision)
+        elif not isinstance(decision, Settled):
+            raise AssertionError("a run removes at its end only")
+        elif isinstance(seen, Unknown) and decision.error is not None:
+            self._on_error(self._window, user, seen.error)
+        elif decision.record is not None:
+            self._window.settled[user.id] = (user, decision)
+        else:
+            return [Result(user, decision.outcome, decision.detail, record)]
+        return []
+
+    def _on_error(
+        self,
+        window: Window,
+        user: User,
+        error: Exception,
+        *,
+        etag: str = "",
+        probe: bool = False,
+    ) -> None:
+        """What an error means for a user: the end of the run, another try, or their outcome."""
+        if isinstance(error, PhotoSyncError) and _ends_the_run(error):
+            self.end(error)
+        elif not isinstance(error, ServiceError) or probe:
+            self._fail(window, user, error, etag)
+            return
+        elif self.ended is None and window.last_try:
+            self._fail(window, user, error, etag)
+            return
+        elif self.ended is None:
+            self.put_aside.append(user.id)
+            return
+        self.deferred.append(user.id)
+
+    def _fail(self, window: Window, user: User, error: Exception, etag: str) -> None:
+        settled = failure(user, self._record(user.id), error, self._policy, etag=etag)
+        window.settled[user.id] = (user, settled)
+
+    def _record(self, user_id: str) -> Record | None:
+        return self.shards[shard_of(user_id)].records.get(user_id)
+
+    # ---- read, withdraw, write ------------------------------------------------------------------
+
+    def _take_on_all(self) -> None:
+        window = self._window
+        self._window = Window(self._clock.monotonic(), window.last_try)
+        self._compared = 0
+        self._take_on(window)
+
+    def _take_on(self, window: Window) -> None:
+        """Read what a window needs, withdraw its records, and hand its writes to the workers."""
+        if not window:
+            return
+        prepared = self._read(window)
+        policy = self._now()
+        disputed = self._save(
+            {
+                one.user.id: plan.withdrawn(one.record, one.user, one.location, policy)
+                for one in prepared
+            }
+        )
+        for one in prepared:
+            if one.user.id in disputed:
                 # Nothing was written yet, and what was read may be older than what is shown now.
-                turn.settled, turn.first = _DISPUTED, False
-        self._each(turns, self._stages.write, self._writing)
-        self._judge(turns)
-        late = self._save({t.user.id: record for t in turns if (record := t.change())})
-        for turn in turns:
-            if turn.user.id in late:
-                turn.settled = _DISPUTED
-        results = {turn.user.id: turn.result() for turn in turns}
-        again = [turn.user for turn in turns if turn.user.id in disputed | late]
-        if again and rounds > 1 and not self.fatal:
-            redone = self.process(again, rounds=rounds - 1)
-            results |= {result.user.id: result for result in redone}
-        return list(results.values())
+                self._on_dispute(window, one.user)
+            else:
+                future = self._writers.submit(self._write, one, window.last_try)
+                window.writes[one.user.id] = (one, future)
+        self._in_flight.append(window)
 
-    def _start(self, users: Sequence[User]) -> list[Turn]:
-        """Turns of these users, with their records and the versions of their photos."""
-        self._policy = replace(self._policy, now=self._clock.time())
-        self._load(users)
-        turns = [Turn(user, self._policy, self._record(user)) for user in users]
-        for turn in turns:
-            if turn.user.id in self._doubtful:
-                turn.assume(self._doubtful[turn.user.id])
-        self._read_versions(turns)
-        return turns
+    def _read(self, window: Window) -> list[Prepared]:
+        fetches, window.fetches = window.fetches, {}
+        if self.ended:
+            self.deferred += fetches
+            return []
+        policy = self._now()
+        self._reverified += sum(fetch.verify for _, fetch in fetches.values())
+        names = self._reader.names([user for user, _ in fetches.values()])
+        present = []
+        for user, _ in fetches.values():
+            name = names[user.id]
+            if isinstance(name, User):
+                present.append(name)
+            elif name is None:
+                self._on_gone(window, user)
+            else:
+                self._on_error(window, user, name)
+        profiles = self._reader.profiles(present)
+        wanted = []
+        for user in present:
+            profile = profiles[user.id]
+            if isinstance(profile, PhotoSyncError):
+                self._on_error(window, user, profile)
+            else:
+                wanted.append((user, self._record(user.id), fetches[user.id][1], profile))
+        prepared = []
+        patience = self._patience(window.last_try)
+        for one, found in zip(wanted, self._reader.photos(wanted, policy, patience), strict=True):
+            user, _, fetch, _ = one
+            if isinstance(found, Prepared):
+                prepared.append(found)
+            elif isinstance(found, Settled):
+                window.settled[user.id] = (user, found)
+            elif isinstance(found, Exception):
+                self._on_error(window, user, found, etag=fetch.etag)
+            else:
+                raise AssertionError("a run removes at its end only")
+        return prepared
 
-    def _load(self, users: Iterable[User]) -> None:
-        """Read the shards of these users; those of earlier users are let go."""
-        names = {shard_of(user.id) for user in users}
-        self._shards = {name: shard for name, shard in self._shards.items() if name in names}
-        missing = sorted(names - self._shards.keys())
-        for shard in self._pool.map(self._checkpoint.load, missing):
-            self._shards[shard.name] = shard
+    def _on_gone(self, window: Window, user: User) -> None:
+        """The directory does not have the user any more; whatever is shown stays for now."""
+        record = self._record(user.id)
+        outcome = Outcome.UNCHANGED if record and record.photo else Outcome.NO_PHOTO
+        detail = "the user left the directory during this run"
+        window.settled[user.id] = (user, Settled(outcome, detail))
 
-    def _record(self, user: User) -> Record | None:
-        return self._shards[shard_of(user.id)].records.get(user.id)
+    def _on_dispute(self, window: Window, user: User) -> None:
+        if window.last_try:
+            window.settled[user.id] = (user, _DISPUTED)
+        else:
+            self.put_aside.append(user.id)
 
-    def _save(self, changes: Mapping[str, Record]) -> set[str]:
+    def _write(self, prepared: Prepared, last_try: bool) -> Settled | WriteFailed:  # noqa: FBT001
+        """In a writer's thread: errors come back as values."""
+        user, host = prepared.user, prepared.location.host
+        breaker = self._health.writing(host)
+        ended = self.ended
+        if ended:
+            return WriteFailed(ended, begun=False)
+        try:
+            self._health.require(host)
+        except ServiceError as error:
+            return WriteFailed(error, begun=False)
+        policy = replace(self._policy, now=self._clock.time())
+        try:
+            settled = self._users.write(prepared, policy, self._patience(last_try)(user.id))
+        except ProfileMissing as error:
+            return WriteFailed(error)
+        except PhotoSyncError as error:
+            return WriteFailed(error, probe=breaker.failed(error, [user.id]))
+        except Exception as error:  # noqa: BLE001 - a bug met by one user is not the end
+            self._log.add(logging.ERROR, f"user {user.id}: internal error", error=error)
+            return WriteFailed(error)
+        breaker.succeeded()
+        return settled
+
+    def _patience(self, last_try: bool) -> Callable[[str], Patience]:  # noqa: FBT001
+        seconds = LAST_PATIENCE_SECONDS if last_try else FIRST_PATIENCE_SECONDS
+        return lambda user_id: Patience(seconds, self._clock, user_id)
+
+    # ---- claim, account -------------------------------------------------------------------------
+
+    def _wait_for_writes(self) -> None:
+        futures = [f for w in self._in_flight for _, f in w.writes.values() if not f.done()]
+        if futures:
+            wait(futures, return_when=FIRST_COMPLETED)
+        self._finish_written()
+
+    def _finish_written(self) -> None:
+        """Finish the windows whose writes have ended."""
+        ready = [window for window in self._in_flight if window.written]
+        self._in_flight = [window for window in self._in_flight if not window.written]
+        for window in ready:
+            self._finish(window)
+        self._log.write()
+
+    def _finish(self, window: Window) -> None:
+        self._now()
+        writes, window.writes = window.writes, {}
+        for prepared, future in writes.values():
+            user, written = prepared.user, future.result()
+            if isinstance(written, Settled):
+                window.settled[user.id] = (user, written)
+                continue
+            # Saved once more after a write that was begun, because another writer may have
+            # claimed meanwhile what the files no longer hold; else as if nothing had happened.
+            record = self._record(user.id) if written.begun else prepared.record
+            window.changes[user.id] = record
+            if not written.begun and isinstance(written.error, PhotoSyncError) and self.ended:
+                self.deferred.append(user.id)
+            else:
+                self._on_error(window, user, written.error, etag=prepared.etag, probe=written.probe)
+        changes = dict(window.changes)
+        changes |= {k: done.record for k, (_, done) in window.settled.items() if done.record}
+        disputed = self._save(changes)
+        finished = []
+        for user_id, (user, settled) in sorted(window.settled.items()):
+            if user_id not in disputed:
+                finished.append(_result(user, settled, self._record(user_id)))
+            elif window.last_try:
+                finished.append(_result(user, _DISPUTED, self._record(user_id)))
+            else:
+                self.put_aside.append(user_id)
+        self._account(finished)
+
+    def _save(self, changes: Mapping[str, Record | None]) -> set[str]:
         """Save records by shard; returns the ids that another writer changed meanwhile."""
-        by_shard: dict[str, dict[str, Record]] = {}
+        by_shard: dict[str, dict[str, Record | None]] = {}
         for user_id, record in changes.items():
             by_shard.setdefault(shard_of(user_id), {})[user_id] = record
 
         def save(name: str) -> tuple[Shard, set[str]]:
-            return self._checkpoint.save(self._shards[name], by_shard[name])
+            return self._checkpoint.save(self.shards[name], by_shard[name])
 
         disputed: set[str] = set()
-        for shard, ids in self._pool.map(save, sorted(by_shard)):
-            self._shards[shard.name] = shard
+        for shard, ids in self._readers.map(save, sorted(by_shard)):
+            self.shards[shard.name] = shard
             disputed |= ids
         return disputed
 
-    def _read_versions(self, turns: Sequence[Turn]) -> None:
-        def read(batch: tuple[Turn, ...]) -> None:
-            if self.fatal:
-                return
-            try:
-                seen = self._graph.versions([turn.user.id for turn in batch])
-            except PhotoSyncError as error:
-                self._note_all(batch, error)
-                return
-            if not all(isinstance(answer, Unknown) for answer in seen.values()):
-                # First of all: one poisoned user beside others that were answered is no outage.
-                self._reading.succeeded()
-            for turn in batch:
-                answer = turn.seen = seen[turn.user.id]
-                if isinstance(answer, Unknown):
-                    turn.probe = self._reading.failed(answer.error)
-                else:
-                    self._reading.succeeded()
-                    self._fetching.answered()
 
-        batches = list(batched(turns, BATCH_SIZE, strict=False))
-        self._first_alone(batches, read, self._reading)
+def _result(user: User, settled: Settled, record: Record | None) -> Result:
+    return Result(user, settled.outcome, settled.detail, record, settled.error)
 
-    def _decide(self, turn: Turn) -> None:
-        if self.reverify_quota <= 0:
-            turn.policy = replace(turn.policy, reverify_days=0)
-        self._stages.decide(turn)
-        self.reverify_quota -= turn.fetch is not None and turn.fetch.verify
 
-    def _read_profiles(self, turns: Sequence[Turn]) -> None:
-        def read(batch: tuple[Turn, ...]) -> None:
-            if self.fatal:
-                return
-            try:
-                found = self._sharepoint.profiles([turn.user for turn in batch])
-            except PhotoSyncError as error:
-                self._note_all(batch, error)
-                return
-            answered = any(isinstance(p, (Profile, ProfileMissing)) for p in found.values())
-            for turn in batch:
-                profile = found[turn.user.id]
-                if isinstance(profile, Profile):
-                    turn.profile = profile
-                else:
-                    self._note(turn, profile, judged=not answered)
+def _ends_the_run(error: PhotoSyncError) -> bool:
+    """Whether nobody can be helped: no time is left, or something is wrong for everybody.
 
-        batches = list(batched(turns, batch.MAX_PARTS, strict=False))
-        self._first_alone(batches, read, self._writing)
-
-    def _prepare(self, turn: Turn) -> bool:
-        done = self._stages.prepare(turn)
-        if turn.settled and turn.images:
-            # SharePoint was asked, and shows the right picture.
-            self._writing.answered()
-        return done
-
-    def _each(
-        self, turns: Sequence[Turn], stage: Callable[[Turn], bool], breaker: CircuitBreaker
-    ) -> None:
-        """Do one stage of all open turns; an error settles only the turn it belongs to."""
-
-        def do(turn: Turn) -> None:
-            if self.fatal:
-                return
-            try:
-                if stage(turn):
-                    breaker.succeeded()
-            except PhotoSyncError as error:
-                self._note(turn, error)
-            except Exception as error:  # noqa: BLE001 - a bug met by one user is not the end
-                _log.exception("user %s: internal error", turn.user.id)
-                self._note(turn, error)
-
-        self._first_alone([turn for turn in turns if turn.open], do, breaker)
-
-    def _first_alone[T](
-        self, items: Sequence[T], do: Callable[[T], None], breaker: CircuitBreaker
-    ) -> None:
-        """Do all at once; one at a time while it is not known whether the service works again."""
-        rest = list(items)
-        while rest and breaker.probing and not self.fatal:
-            do(rest.pop(0))
-        for _ in self._pool.map(do, rest):
-            pass
-
-    def _note_all(self, batch: Iterable[Turn], error: PhotoSyncError) -> None:
-        """Settle the turns of a batch that failed as a whole; none of them is to blame."""
-        for turn in batch:
-            self._note(turn, error)
-            turn.probe = False
-
-    def _note(self, turn: Turn, error: Exception, *, judged: bool = True) -> None:
-        """Settle a turn by its error, or end the run by it.
-
-        Args:
-            turn: whose.
-            error: any.
-            judged: it counts in the judgement of the service.
-        """
-        if isinstance(error, _ENDS_THE_RUN):
-            self._fatal = self._fatal or error
-            return
-        if isinstance(error, (Throttled, DeadlineExceeded)):
-            turn.settled = Settle(Outcome.DEFERRED, str(error), error=error)
-            return
-        if judged and isinstance(error, ServiceError):
-            turn.probe = self._breaker_of(turn, error).failed(error)
-        turn.fail(error)
-
-    def _breaker_of(self, turn: Turn, error: ServiceError) -> CircuitBreaker:
-        if error.evidence.service != "graph":
-            return self._writing
-        return self._fetching if turn.seen else self._reading
-
-    def _judge(self, turns: Iterable[Turn]) -> None:
-        """Turns that did not end are deferred; so are the failures of a service that is down.
-
-        But not the probe's: if it is he who is poisoned, the next firing must try another user.
-        """
-        stopped = self._cause
-        for turn in turns:
-            if turn.settled is None:
-                turn.settled = Settle(Outcome.DEFERRED)
-            elif stopped and isinstance(turn.settled.error, ServiceError) and not turn.probe:
-                turn.settled = Settle(Outcome.DEFERRED, turn.settled.detail)
-            if turn.settled.outcome is Outcome.DEFERRED and turn.fetch and turn.fetch.verify:
-                self.reverify_quota += 1
+    A pause that was asked for one user is that user's own.
+    """
+    if isinstance(error, Throttled):
+        return not error.own
+    return isinstance(error, (*_ENDS_THE_RUN, DeadlineExceeded))

@@ -1,17 +1,26 @@
 """One user, now: the call behind `POST /api/sync/{user}`."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from shared.app import App
-from shared.checkpoint.records import Record
-from shared.checkpoint.store import shard_of
-from shared.http.service import Budget
-from shared.model import User, is_object_id
+from shared.checkpoint import Checkpoint, Record, Run, Shard, shard_of
+from shared.errors import (
+    ConfigurationError,
+    DeadlineExceeded,
+    PhotoSyncError,
+    StateError,
+    Throttled,
+    TokenUnavailable,
+)
+from shared.graph import Graph, NoPhoto, Seen
+from shared.http import Budget, Patience
+from shared.log import InvocationLog
+from shared.model import Outcome, User, is_object_id
+from shared.sharepoint import Profile, SharePoint
 from shared.sync import plan
-from shared.sync.circuit_breaker import reading_breaker, writing_breaker
-from shared.sync.engine import Sync
-from shared.sync.plan import Policy
-from shared.sync.user_sync import Result
+from shared.sync.plan import ON_DEMAND, Fetch, Policy, Remove, Settled
+from shared.sync.user_sync import Prepared, Result, UserSync, failure
 
 PATIENCE_SECONDS = 45.0
 """How long one call works: callers are promised an answer within a minute, the platform cuts at
@@ -20,6 +29,11 @@ PATIENCE_SECONDS = 45.0
 SAVING_SECONDS = 10.0
 """How much longer storage may take to note what was done."""
 
+ROUNDS = 3
+"""How often a user is tried whose picture another writer keeps changing meanwhile."""
+
+_LEAVES_THE_CALL = (ConfigurationError, TokenUnavailable, StateError)
+
 
 @dataclass(frozen=True)
 class Known:
@@ -27,7 +41,7 @@ class Known:
 
     Attributes:
         user_id: object id.
-        record: his record.
+        record: of the user.
     """
 
     user_id: str
@@ -35,12 +49,12 @@ class Known:
 
 
 def sync_user(app: App, name: str, *, force: bool = False, dry_run: bool = False) -> Result:
-    """Synchronise one user, in scope or not.
+    """Synchronize one user, in scope or not.
 
     Args:
         app: the program.
         name: object id or user principal name.
-        force: do as if nothing were recorded; a missing photo is removed at first sight.
+        force: do as if nothing were recorded; a photo that is gone is removed at first sight.
         dry_run: read and decide, write nothing.
 
     Raises:
@@ -49,37 +63,11 @@ def sync_user(app: App, name: str, *, force: bool = False, dry_run: bool = False
         ServiceError: Graph could not be asked who that is.
         DeadlineExceeded, Throttled: no time.
     """
-    settings = app.settings
-    dry_run = dry_run or settings.dry_run
-    budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
-    graph = app.graph(budget)
-    user = graph.user(name)
-    checkpoint = app.checkpoint(read_only=dry_run, deadline=budget.deadline + SAVING_SECONDS)
-    checkpoint.prepare()
-    with app.pool() as pool:
-        sync = Sync(
-            graph=graph,
-            sharepoint=app.sharepoint(budget, read_only=dry_run),
-            checkpoint=checkpoint,
-            policy=Policy(
-                now=app.clock.time(),
-                run=plan.ON_DEMAND,
-                remove=settings.remove_photos,
-                confirmations=settings.removal_confirmations,
-                reverify_days=settings.reverify_days,
-                force=force,
-            ),
-            clock=app.clock,
-            sizes=settings.thumbnail_sizes,
-            pool=pool,
-            reading=reading_breaker(),
-            writing=writing_breaker(),
-            reverify_quota=1,
-        )
-        result = sync.process([user])[0]
-    if sync.fatal:
-        raise sync.fatal
-    return replace(result, user=user)
+    log = InvocationLog()
+    try:
+        return _Call(app, log, force=force, dry_run=dry_run or app.settings.dry_run).sync(name)
+    finally:
+        log.write()
 
 
 def known(app: App, name: str) -> Known | None:
@@ -92,9 +80,134 @@ def known(app: App, name: str) -> Known | None:
         StateError: the checkpoint cannot be read.
         ServiceError: Graph could not be asked who that is.
     """
+    log = InvocationLog()
     budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
     user = User(name.lower(), "") if is_object_id(name) else app.graph(budget).user(name)
-    checkpoint = app.checkpoint(read_only=True, deadline=budget.deadline)
+    checkpoint = app.checkpoint(read_only=True, deadline=budget.deadline, log=log)
     checkpoint.prepare()
     record = checkpoint.load(shard_of(user.id)).records.get(user.id)
     return Known(user.id, record) if record else None
+
+
+class _Call:
+    """One call, with what it needs."""
+
+    def __init__(self, app: App, log: InvocationLog, *, force: bool, dry_run: bool) -> None:
+        self._app = app
+        self._force = force
+        budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
+        self._graph: Graph = app.graph(budget)
+        self._sharepoint: SharePoint = app.sharepoint(budget, read_only=dry_run, log=log)
+        self._checkpoint: Checkpoint = app.checkpoint(
+            read_only=dry_run, deadline=budget.deadline + SAVING_SECONDS, log=log
+        )
+        self._users = UserSync(self._graph, self._sharepoint, app.settings.thumbnail_sizes)
+
+    def sync(self, name: str) -> Result:
+        user, seen = self._graph.user_with_version(name)
+        self._patience = Patience(PATIENCE_SECONDS, self._app.clock, user.id)
+        self._checkpoint.prepare()
+        shard = self._checkpoint.load(shard_of(user.id))
+        for _ in range(ROUNDS):
+            settled, shard, disputed = self._once(user, seen, shard)
+            if not disputed:
+                record = shard.records.get(user.id)
+                return Result(user, settled.outcome, settled.detail, record, settled.error)
+            seen = self._graph.photo_versions([user.id])[user.id]
+        return Result(
+            user,
+            Outcome.FAILED,
+            "other calls kept changing this user's picture meanwhile. Call again in a minute",
+            shard.records.get(user.id),
+        )
+
+    def _once(self, user: User, seen: Seen, shard: Shard) -> tuple[Settled, Shard, bool]:
+        """One attempt: what came of it, the shard after it, and whether others interfered."""
+        record = shard.records.get(user.id)
+        policy = self._policy(record, seen)
+        settled = self._read(user, seen, record, policy)
+        if isinstance(settled, Settled):
+            return self._save(user, settled, shard)
+        if isinstance(settled, Prepared):
+            location = settled.location
+        else:
+            assert record is not None  # noqa: S101 - a removal is of a recorded photo
+            assert record.photo is not None  # noqa: S101
+            location = record.photo.location
+        withdrawn = plan.withdrawn(record, user, location, policy)
+        shard, disputed = self._checkpoint.save(shard, {user.id: withdrawn})
+        if disputed:
+            return Settled(Outcome.DEFERRED), shard, True
+        after = shard.records.get(user.id, withdrawn)
+        try:
+            if isinstance(settled, Prepared):
+                with ThreadPoolExecutor(1, "photo-sync-call") as pool:
+                    done = self._users.write(settled, policy, self._patience, pool=pool)
+            else:
+                done = self._users.clear(user, after, settled, policy, self._patience)
+        except Exception as error:  # noqa: BLE001 - the record is saved in any case
+            done = self._failure(user, after, error, policy)
+        # Saved also when nothing is new: because who else wrote meanwhile has to be noticed.
+        return self._save(user, replace(done, record=done.record or after), shard)
+
+    def _read(
+        self, user: User, seen: Seen, record: Record | None, policy: Policy
+    ) -> Settled | Prepared | Profile:
+        """What is to be written; the profile when the picture is to be cleared."""
+        etag = getattr(seen, "etag", "")
+        try:
+            decision = plan.on_version(seen, record, user, policy)
+            if isinstance(decision, Settled):
+                self._leave(decision.error)
+                return decision
+            profile = self._sharepoint.profiles([user])[user.id]
+            if isinstance(profile, PhotoSyncError):
+                raise profile  # noqa: TRY301 - errors come back as values
+            if isinstance(decision, Fetch):
+                found = self._users.read(user, record, decision, profile, policy, self._patience)
+                return profile if isinstance(found, Remove) else found
+            return profile
+        except Exception as error:  # noqa: BLE001 - the caller gets an answer in any case
+            return self._failure(user, record, error, policy, etag=etag)
+
+    def _failure(
+        self, user: User, record: Record | None, error: Exception, policy: Policy, *, etag: str = ""
+    ) -> Settled:
+        self._leave(error)
+        if isinstance(error, DeadlineExceeded | Throttled):
+            return Settled(Outcome.DEFERRED, str(error), error=error)
+        return failure(user, record, error, policy, etag=etag)
+
+    def _leave(self, error: Exception | None) -> None:
+        """End the call by an error that nobody's outcome can tell."""
+        if isinstance(error, _LEAVES_THE_CALL):
+            raise error
+
+    def _save(self, user: User, settled: Settled, shard: Shard) -> tuple[Settled, Shard, bool]:
+        if settled.record is None:
+            return settled, shard, False
+        shard, disputed = self._checkpoint.save(shard, {user.id: settled.record})
+        return settled, shard, bool(disputed)
+
+    def _policy(self, record: Record | None, seen: Seen) -> Policy:
+        settings = self._app.settings
+        gone = isinstance(seen, NoPhoto) and record is not None and record.missing is not None
+        return Policy(
+            now=self._app.clock.time(),
+            run=ON_DEMAND,
+            remove=settings.remove_photos,
+            confirmations=settings.removal_confirmations,
+            reverify_days=settings.reverify_days,
+            force=self._force,
+            nights_agree=gone and _agrees(self._checkpoint.run()),
+        )
+
+
+def _agrees(run: Run | None) -> bool:
+    """Whether the last nightly run held no removals back."""
+    return (
+        run is not None
+        and not run.source_fault
+        and not run.removals_held_back
+        and (not run.removal_note)
+    )

@@ -1,26 +1,25 @@
 """What to do with a user. Pure: no clock, no network, no storage.
 
-A user's turn has two decisions. `on_version`: is the recorded photo the one Exchange has? When only
+There are two decisions. `on_version`: is the recorded photo the one that Exchange has? When only
 the bytes can tell, `on_bytes` decides again with their digest.
 
-A record's photo with an empty digest is a claim withdrawn: its files are ours, but a write to them
-was begun and not finished, so nothing is known of what they hold.
+A record whose photo has an empty digest claims nothing: the files are ours, but a write to them was
+begun and not finished, so their content is unknown.
 """
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from shared.checkpoint.records import Failing, Missing, Photo, Record, iso, seconds_of
-from shared.errors import InvalidPhoto
-from shared.graph.photo_versions import NoPhoto, Seen, Unknown, Version
-from shared.model import Outcome
+from shared.checkpoint import Failing, Missing, Photo, Record, iso, seconds_of
+from shared.errors import InvalidPhoto, NotFound, UserUnknown
+from shared.graph import NoPhoto, Seen, Unknown, Version
+from shared.model import Outcome, ThumbnailLocation, User
 
 LONGEST_RETRY_DAYS = 28
 
 ON_DEMAND = "on-demand"
 """Takes the place of a run's id in records that a call for one user wrote."""
 
-_DAY_SECONDS = 86_400
 _FAILURES = frozenset({Outcome.FAILED, Outcome.INVALID_PHOTO})
 
 
@@ -33,9 +32,12 @@ class Policy:
         run: id of the run, or `ON_DEMAND`.
         remove: REMOVE_PHOTOS.
         confirmations: REMOVAL_CONFIRMATIONS.
-        trust_missing: False when the source is in doubt: then nothing counts as gone.
-        reverify_days: REVERIFY_DAYS; 0 for never, or for no more in this run.
+        trust_missing: False when the list of users is in doubt: then nothing counts as gone.
+        reverify_days: REVERIFY_DAYS; 0 for never.
+        leaver_days: LEAVER_DAYS; 0 for never.
+        looks: whether there is time to look again at photos that did not change.
         force: write and remove whatever is recorded (a call for one user only).
+        nights_agree: the last nightly run held no removals back (a call for one user only).
     """
 
     now: float
@@ -44,7 +46,10 @@ class Policy:
     confirmations: int = 2
     trust_missing: bool = True
     reverify_days: int = 30
+    leaver_days: int = 30
+    looks: bool = True
     force: bool = False
+    nights_agree: bool = False
 
     @property
     def on_demand(self) -> bool:
@@ -56,16 +61,20 @@ class Policy:
         """UTC date."""
         return datetime.fromtimestamp(self.now, UTC).date()
 
+    def day(self, days: int) -> str:
+        """The UTC date so many days from today, as records write it."""
+        return (self.today + timedelta(days=days)).isoformat()
+
 
 @dataclass(frozen=True, slots=True)
-class Settle:
-    """The turn ends here.
+class Settled:
+    """The user is finished.
 
     Attributes:
         outcome: of the user.
         detail: one sentence, may be empty.
         record: to save; None leaves the checkpoint as it is.
-        error: the reason of a failure, for the judgement of the run.
+        error: the reason of a failure.
     """
 
     outcome: Outcome
@@ -80,7 +89,7 @@ class Fetch:
 
     Attributes:
         etag: the version that was seen.
-        verify: it is time to look whether SharePoint still shows it, if it is the recorded one.
+        verify: look whether SharePoint still shows the photo, if it is the recorded one.
     """
 
     etag: str
@@ -94,7 +103,13 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Write the thumbnails and the profile."""
+    """Write the thumbnails and the profile.
+
+    Attributes:
+        outcome: of the user when that succeeds.
+    """
+
+    outcome: Outcome = Outcome.UPDATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,29 +122,29 @@ class Check:
     """Look whether SharePoint still shows the recorded picture; write it again if not."""
 
 
-type OnVersion = Settle | Fetch | Remove
-type OnBytes = Settle | Write | Adopt | Check
+type OnVersion = Settled | Fetch | Remove
+type OnBytes = Settled | Write | Adopt | Check
 
 
-def on_version(seen: Seen, record: Record | None, upn: str, policy: Policy) -> OnVersion:
+def on_version(seen: Seen, record: Record | None, user: User, policy: Policy) -> OnVersion:
     """First decision, from the photo's version."""
     if isinstance(seen, Unknown):
-        if record and _must_wait(record, policy):
-            return _waiting(record)
-        return failed(record, upn, policy, str(seen.error), error=seen.error)
+        return _on_unknown(seen, record, user, policy)
     if isinstance(seen, NoPhoto):
-        return _on_no_photo(seen, record, upn, policy)
+        return _on_no_photo(record, user, policy)
     if record is None or policy.force:
         return Fetch(seen.etag)
     if record.photo and seen.etag and seen.etag == record.photo.etag:
-        return _on_same_version(seen, record, upn, policy)
+        return _on_same_version(seen, record, user, policy)
     replaced = bool(seen.etag and record.failing and seen.etag != record.failing.etag)
     if not replaced and _must_wait(record, policy):
         return _waiting(record)
-    return Fetch(seen.etag, verify=_is_due(record, policy))
+    return Fetch(seen.etag, verify=_is_due(record, user, policy))
 
 
-def on_bytes(digest: str, fetch: Fetch, record: Record | None, policy: Policy) -> OnBytes:
+def on_bytes(
+    digest: str, fetch: Fetch, record: Record | None, user: User, policy: Policy
+) -> OnBytes:
     """Second decision, from the digest of Exchange's bytes (SHA-256, hexadecimal)."""
     if policy.force:
         return Write()
@@ -137,33 +152,35 @@ def on_bytes(digest: str, fetch: Fetch, record: Record | None, policy: Policy) -
         return Adopt()
     if digest != record.photo.sha256:
         return Write()
+    if _is_named_after_a_person(record.photo.location, user):
+        return Write(Outcome.REPAIRED)
     if fetch.verify:
         return Check()
     outcome = _written_in_this_run(record, policy) or Outcome.UNCHANGED
     if not fetch.etag and not record.failing and not record.missing:
-        return Settle(outcome)
+        return Settled(outcome)
     photo = replace(record.photo, etag=fetch.etag)
-    return Settle(outcome, record=done(record, record.upn, policy, photo=photo, outcome=outcome))
+    return Settled(outcome, record=done(record, user, policy, photo=photo, outcome=outcome))
 
 
 def failed(
     record: Record | None,
-    upn: str,
+    user: User,
     policy: Policy,
     detail: str,
     *,
     error: Exception | None = None,
     etag: str = "",
-) -> Settle:
+) -> Settled:
     """The user failed: note when to try again, later each time (1, 2, 4 … at most 28 days).
 
     Args:
         record: what is known so far.
-        upn: user principal name.
+        user: who.
         policy: of the run.
         detail: why, one sentence.
-        error: the reason; `InvalidPhoto` has an outcome of its own and the same patience.
-        etag: version of the photo that failed; a newer one is tried at once.
+        error: the reason; `InvalidPhoto` has an outcome of its own and the same waiting times.
+        etag: version of the photo that failed; another one is tried at once.
     """
     outcome = Outcome.INVALID_PHOTO if isinstance(error, InvalidPhoto) else Outcome.FAILED
     before = record.failing if record else None
@@ -173,23 +190,22 @@ def failed(
         count, retry_on = before.count, before.retry_on
     else:
         count = (before.count if before else 0) + 1
-        days = min(LONGEST_RETRY_DAYS, 2 ** min(count - 1, 10))
-        retry_on = (policy.today + timedelta(days=days)).isoformat()
+        retry_on = policy.day(min(LONGEST_RETRY_DAYS, 2 ** min(count - 1, 10)))
     noted = replace(
-        record or Record(upn, outcome, "", ""),
-        upn=upn,
+        record or Record(user.upn, outcome, "", ""),
+        upn=user.upn,
         outcome=outcome,
         detail=detail,
         checked_at=iso(policy.now),
         run=policy.run,
         failing=Failing(count, retry_on, etag),
     )
-    return Settle(outcome, detail, noted, error)
+    return Settled(outcome, detail, noted, error)
 
 
 def done(
     record: Record | None,
-    upn: str,
+    user: User,
     policy: Policy,
     *,
     photo: Photo | None,
@@ -200,28 +216,43 @@ def done(
 
     Args:
         record: what was known.
-        upn: user principal name.
+        user: who.
         policy: of the run.
         photo: what SharePoint shows because of us.
-        outcome: of this turn.
+        outcome: of this attempt.
         verified: SharePoint was seen to show it, or has just been written.
     """
     now = iso(policy.now)
-    before = record.verified_at if record else ""
+    before, look = (record.verified_at, record.verify_on) if record else ("", "")
+    if verified or not before:
+        before = now
+        # Whoever is written in one night is looked at again in many: a look keeps its distance.
+        early = 0 if outcome is Outcome.UNCHANGED else _spread(user, policy.reverify_days)
+        look = policy.day(policy.reverify_days - early) if policy.reverify_days else ""
     return Record(
-        upn=upn,
+        upn=user.upn,
         outcome=outcome,
         checked_at=now,
         run=policy.run,
         photo=photo,
-        verified_at=(now if verified or not before else before) if photo else "",
+        verified_at=before if photo else "",
+        verify_on=look if photo else "",
     )
 
 
-def withdrawn(record: Record, policy: Policy) -> Record:
-    """The record while its files are being overwritten: they are ours, and claim nothing."""
-    photo = record.photo.withdrawn() if record.photo else None
-    return replace(record, photo=photo, checked_at=iso(policy.now))
+def withdrawn(
+    record: Record | None, user: User, location: ThumbnailLocation, policy: Policy
+) -> Record:
+    """The record while files are being written: they are ours, and their content is unknown."""
+    now = iso(policy.now)
+    known = record or Record(user.upn, Outcome.DEFERRED, now, policy.run)
+    return replace(
+        known,
+        upn=user.upn,
+        checked_at=now,
+        photo=Photo("", "", location),
+        verified_at=known.verified_at or now,
+    )
 
 
 def is_confirmed(record: Record, run: str, confirmations: int) -> bool:
@@ -236,42 +267,88 @@ def is_confirmed(record: Record, run: str, confirmations: int) -> bool:
     )
 
 
-def _on_same_version(seen: Version, record: Record, upn: str, policy: Policy) -> OnVersion:
+def look_on(record: Record, user: User, reverify_days: int) -> date:
+    """The day on which SharePoint is looked at again.
+
+    At the latest so many days after the last look, also when REVERIFY_DAYS was longer then.
+    Records of version 1 have no date of their own and are spread here.
+    """
+    seen = datetime.fromtimestamp(seconds_of(record.verified_at), UTC).date()
+    latest = seen + timedelta(days=reverify_days)
+    if record.verify_on:
+        return min(latest, date.fromisoformat(record.verify_on))
+    return latest - timedelta(days=_spread(user, reverify_days))
+
+
+def _spread(user: User, reverify_days: int) -> int:
+    """Days by which this user's look comes early: up to half of the time, fixed by the id."""
+    return int(user.id[-4:], 16) % (reverify_days // 2 + 1)
+
+
+def _on_unknown(seen: Unknown, record: Record | None, user: User, policy: Policy) -> Settled:
+    """Graph did not say whether there is a photo; a picture of ours stays in any case."""
+    proves_nothing = isinstance(seen.error, NotFound | UserUnknown)
+    if proves_nothing and (record is None or record.photo is None):
+        return Settled(Outcome.NO_PHOTO)
+    if record and _must_wait(record, policy):
+        return _waiting(record)
+    return failed(record, user, policy, str(seen.error), error=seen.error)
+
+
+def _on_same_version(seen: Version, record: Record, user: User, policy: Policy) -> OnVersion:
     failing = record.failing
     looked = failing is not None and failing.etag == seen.etag
     if looked and _must_wait(record, policy):
         return _waiting(record)
+    if record.photo and _is_named_after_a_person(record.photo.location, user):
+        return Fetch(seen.etag)
     if record.missing or (failing and not looked):
         # Whatever went wrong meanwhile never touched SharePoint: the claim still stands.
-        return Settle(Outcome.UNCHANGED, record=done(record, upn, policy, photo=record.photo))
-    if _is_due(record, policy):
+        return Settled(Outcome.UNCHANGED, record=done(record, user, policy, photo=record.photo))
+    if _is_due(record, user, policy):
         return Fetch(seen.etag, verify=True)
     if failing:
-        return Settle(Outcome.UNCHANGED, record=done(record, upn, policy, photo=record.photo))
+        return Settled(Outcome.UNCHANGED, record=done(record, user, policy, photo=record.photo))
     # Done earlier in this very run, before it was interrupted: it counts as what it was.
-    return Settle(_written_in_this_run(record, policy) or Outcome.UNCHANGED)
+    return Settled(_written_in_this_run(record, policy) or Outcome.UNCHANGED)
 
 
-def _on_no_photo(seen: NoPhoto, record: Record | None, upn: str, policy: Policy) -> Settle | Remove:
+def _on_no_photo(record: Record | None, user: User, policy: Policy) -> Settled | Remove:
     if record is None or record.photo is None:
         healed = None
         if record and record.failing:
-            healed = done(record, upn, policy, photo=None, outcome=Outcome.NO_PHOTO)
-        return Settle(Outcome.NO_PHOTO, record=healed)
-    if not seen.certain:
-        if _must_wait(record, policy):
-            return _waiting(record)
-        return failed(record, upn, policy, "the mailbox cannot be reached through Graph")
+            healed = done(record, user, policy, photo=None, outcome=Outcome.NO_PHOTO)
+        return Settled(Outcome.NO_PHOTO, record=healed)
     if not policy.remove:
-        return Settle(Outcome.REMOVAL_PENDING, "gone from Exchange; REMOVE_PHOTOS is false")
+        return Settled(
+            Outcome.REMOVAL_PENDING, "the photo is gone from Exchange; REMOVE_PHOTOS is false"
+        )
     if policy.force:
         return Remove()
+    if policy.on_demand:
+        return _on_no_photo_in_a_call(record, policy)
     if not policy.trust_missing:
-        return Settle(Outcome.REMOVAL_PENDING, "gone from Exchange; not counted in this run")
-    return _count_missing(record, record.photo, upn, policy)
+        return Settled(
+            Outcome.REMOVAL_PENDING,
+            "the photo is gone from Exchange; this run does not count it, because the list of "
+            "users is in doubt",
+        )
+    return _count_missing(record, record.photo, user, policy)
 
 
-def _count_missing(record: Record, photo: Photo, upn: str, policy: Policy) -> Settle | Remove:
+def _on_no_photo_in_a_call(record: Record, policy: Policy) -> Settled | Remove:
+    """What a call sees is no confirmation; it only carries out what the nights have confirmed."""
+    runs = record.missing.runs if record.missing else 0
+    if runs >= policy.confirmations and policy.nights_agree:
+        return Remove()
+    return Settled(
+        Outcome.REMOVAL_PENDING,
+        f"the photo is gone from Exchange; {runs} of {policy.confirmations} nightly runs have "
+        "confirmed it. The picture stays until then; to remove it now, call with force=true",
+    )
+
+
+def _count_missing(record: Record, photo: Photo, user: User, policy: Policy) -> Settled:
     before = record.missing
     # Only a removal that was begun and failed is a failure that lasts while there is no photo.
     failing = record.failing if before and not photo.sha256 else None
@@ -281,12 +358,13 @@ def _count_missing(record: Record, photo: Photo, upn: str, policy: Policy) -> Se
         runs = before.runs
     else:
         runs = min((before.runs if before else 0) + 1, policy.confirmations)
-    if policy.on_demand and before and runs >= policy.confirmations:
-        return Remove()
-    detail = f"gone from Exchange, found so by {runs} of {policy.confirmations} runs"
+    detail = (
+        f"the photo is gone from Exchange, confirmed by {runs} of {policy.confirmations} nightly "
+        "runs"
+    )
     noted = replace(
         record,
-        upn=upn,
+        upn=user.upn,
         outcome=Outcome.REMOVAL_PENDING,
         detail=detail,
         checked_at=iso(policy.now),
@@ -294,26 +372,30 @@ def _count_missing(record: Record, photo: Photo, upn: str, policy: Policy) -> Se
         missing=Missing(runs, policy.run),
         failing=failing,
     )
-    return Settle(Outcome.REMOVAL_PENDING, detail, noted if noted.missing != before else None)
+    return Settled(Outcome.REMOVAL_PENDING, detail, noted if noted.missing != before else None)
 
 
-def _is_due(record: Record, policy: Policy) -> bool:
+def _is_due(record: Record, user: User, policy: Policy) -> bool:
     """Whether SharePoint was last looked at so long ago that it is time to look again."""
-    if not record.photo or not record.photo.sha256 or not policy.reverify_days:
+    if not record.claims or not policy.reverify_days or not policy.looks:
         return False
-    age = policy.now - seconds_of(record.verified_at)
-    return age >= policy.reverify_days * _DAY_SECONDS
+    return policy.today >= look_on(record, user, policy.reverify_days)
+
+
+def _is_named_after_a_person(location: ThumbnailLocation, user: User) -> bool:
+    """Whether version 1 named the files after the user: such names are not unique."""
+    return location.prefix.lower() != user.id
 
 
 def _must_wait(record: Record, policy: Policy) -> bool:
     """Whether it is too early to try again after a failure; a call for one user never waits."""
     failing = record.failing
-    return bool(failing and policy.today.isoformat() < failing.retry_on and not policy.on_demand)
+    return bool(failing and policy.day(0) < failing.retry_on and not policy.on_demand)
 
 
-def _waiting(record: Record) -> Settle:
+def _waiting(record: Record) -> Settled:
     retry_on = record.failing.retry_on if record.failing else ""
-    return Settle(record.outcome, f"{record.detail} (next attempt on {retry_on})")
+    return Settled(record.outcome, f"{record.detail} (next attempt on {retry_on})")
 
 
 def _written_in_this_run(record: Record, policy: Policy) -> Outcome | None:

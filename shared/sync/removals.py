@@ -1,158 +1,301 @@
-"""The removals of a run: the guard in front of them, and carrying them out. Last of all its work.
+"""The last part of a run: removals and leavers, all of them or none, shard by shard.
 
 Photos that are gone from Exchange by mistake (a filter changed, a group was emptied, a service
-answers wrongly for everybody) must not be gone from SharePoint too. So removals are collected over
-the whole run, compared with a limit, and then all carried out, or none.
+answers wrongly for everybody) must not be gone from SharePoint too. So nothing is removed before
+the whole run has seen everybody, and the number of removals is compared with a limit.
+
+Before anything is cleared, each user is read again by object id: present name, still there, still
+in scope, photo still gone. Who is not is left alone.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from itertools import batched
 
-from shared.checkpoint import runs
-from shared.checkpoint.records import Record
-from shared.checkpoint.runs import Run
-from shared.checkpoint.store import Checkpoint, shard_of
-from shared.clock import Clock
-from shared.config.settings import Settings
-from shared.errors import DeadlineExceeded
+from shared.checkpoint import Checkpoint, Record, Run, Shard
+from shared.errors import (
+    ConfigurationError,
+    DeadlineExceeded,
+    PhotoSyncError,
+    ProfileMissing,
+    StateError,
+    Throttled,
+    TokenUnavailable,
+)
+from shared.graph import BATCH_SIZE, Graph, NoPhoto, Seen
+from shared.http import Patience
 from shared.model import Outcome, User
-from shared.sync import plan, report
-from shared.sync.engine import Sync
-from shared.sync.user_sync import Result
+from shared.sharepoint import Profile, SharePoint
+from shared.sync import leavers, plan
+from shared.sync.plan import Policy, Settled
+from shared.sync.user_sync import Result, UserSync, failure
 
-AT_ONCE = 200
-"""Removals between two saves of the run's counts."""
+AT_ONCE = 100
+"""Users between two saves of the run's progress: what a crash repeats at most."""
+
+_ENDS_THE_RUN = (ConfigurationError, TokenUnavailable, StateError)
 
 
-class Removals:
-    """Collects whose photo is confirmed gone in this run, and clears their pictures at its end.
+@dataclass(frozen=True)
+class Limit:
+    """Whether the removals of a run are carried out.
+
+    Attributes:
+        allowed: most removals, leavers included.
+        note: why nothing is removed; "" when all are.
+    """
+
+    allowed: int
+    note: str = ""
+
+
+def decide(run: Run, allowed: int) -> Limit:
+    """Carry out all removals of the run, or none of them. Pure.
 
     Args:
-        run: whose counts are kept true.
-        checkpoint: records of earlier firings, and the report's lines.
-        settings: limit and confirmations.
-        clock: for the report's lines.
+        run: whose users have all been seen.
+        allowed: removals that REMOVAL_LIMIT allows, of the photos that we wrote.
+    """
+    wanted = run.removal_candidates + run.leaver_candidates
+    if run.source_fault:
+        return Limit(allowed, f"nothing is removed: {run.source_fault}")
+    if run.previous_listed is None:
+        return Limit(
+            allowed, "held back: there is no earlier run to compare the list of users with"
+        )
+    if wanted > allowed:
+        return Limit(
+            allowed,
+            f"held back: {wanted} removals are more than REMOVAL_LIMIT allows ({allowed}). If they "
+            "are meant to go, raise REMOVAL_LIMIT for one run",
+        )
+    return Limit(allowed)
+
+
+class Clearing:
+    """Carries out what a run has to remove in one shard after the other.
+
+    Args:
+        graph, sharepoint: asked again before anything is cleared.
+        checkpoint: the records.
+        user_sync: clears one user.
+        pool: threads.
+        in_scope: who of these users is still in scope, with their present name.
+        patience: by object id.
     """
 
     def __init__(
-        self, *, run: Run, checkpoint: Checkpoint, settings: Settings, clock: Clock
+        self,
+        *,
+        graph: Graph,
+        sharepoint: SharePoint,
+        checkpoint: Checkpoint,
+        user_sync: UserSync,
+        pool: Executor,
+        in_scope: Callable[[Sequence[str]], Mapping[str, User | None | PhotoSyncError]],
+        patience: Callable[[str], Patience],
     ) -> None:
-        self._run = run
+        self._graph = graph
+        self._sharepoint = sharepoint
         self._checkpoint = checkpoint
-        self._settings = settings
-        self._clock = clock
-        self._candidates: dict[str, User] = {}
-        self._unsaved: dict[str, set[str]] = {}
+        self._users = user_sync
+        self._pool = pool
+        self._in_scope = in_scope
+        self._patience = patience
 
-    def note(self, results: Iterable[Result]) -> None:
-        """Remember those of a finished slice."""
-        run = self._run
-        for result in results:
-            record = result.record
-            if record and self._is_confirmed(record):
-                run.removal_candidates += 1
-                self._candidates[result.user.id] = result.user
-            elif record and record.photo and run.mode == runs.DRY_RUN:
-                # Photos that a real run would have recorded by now: the limit counts them.
-                self._unsaved.setdefault(shard_of(result.user.id), set()).add(result.user.id)
-
-    def carry_out(self, sync: Sync, *, save: Callable[[], None], check: Callable[[], None]) -> None:
-        """Remove all that are confirmed, or none of them.
-
-        Args:
-            sync: does it.
-            save: called when counts have changed.
-            check: called before each part; raises when time is up.
-
-        Raises:
-            DeadlineExceeded: the rest is for the next firing.
-            PhotoSyncError: why nothing more should be tried.
-        """
-        run = self._run
-        if not self._settings.remove_photos:
-            return
-        if run.source_fault:
-            run.removals_held_back = run.counts.get(Outcome.REMOVAL_PENDING.value, 0)
-            run.removal_note = f"nothing is removed: {run.source_fault}"
-            return
-        if not run.removal_candidates:
-            return
-        written = self._read_all()
-        users = [self._candidates[user_id] for user_id in sorted(self._candidates)]
-        run.removal_limit = self._settings.removal_limit.of(written)
-        run.removal_note = self._why_hold_back()
-        if run.removal_note:
-            run.removals_held_back = len(users)
-            self._report(
-                Result(user, Outcome.REMOVAL_PENDING, run.removal_note, None) for user in users
-            )
-            return
-        for some in batched(users, AT_ONCE, strict=False):
-            check()
-            results = sync.remove(some)
-            done = [result for result in results if result.outcome is not Outcome.DEFERRED]
-            for result in done:
-                self._count(result.outcome)
-            self._report(done)
-            save()
-            if sync.fatal:
-                raise sync.fatal
-            if len(done) < len(results):
-                raise DeadlineExceeded("the time budget is spent")
-
-    def _is_confirmed(self, record: Record) -> bool:
-        return plan.is_confirmed(record, self._run.id, self._settings.removal_confirmations)
-
-    def _why_hold_back(self) -> str:
-        run = self._run
-        limit = run.removal_limit or 0
-        if run.previous_listed is None:
-            return "held back: there is no earlier run to compare the list of users with"
-        if run.removal_candidates > limit:
-            return (
-                f"held back: {run.removal_candidates} photos to remove are more than "
-                f"REMOVAL_LIMIT allows ({limit}); if they are meant to go, raise REMOVAL_LIMIT "
-                "for one run"
-            )
-        return ""
-
-    def _read_all(self) -> int:
-        """Read all records: who else is to be removed, and what earlier firings did of it.
-
-        What they did and died before counting is counted now.
+    def remove(
+        self, shard: Shard, users: Sequence[User], policy: Policy
+    ) -> tuple[Shard, list[Result]]:
+        """Clear SharePoint for users of one shard whose photo is confirmed gone.
 
         Returns:
-            How many photos of ours there are, those just removed included.
+            The shard as it is now, and how each user ended; `deferred` where the run has to end.
         """
-        run = self._run
-        written = removed = failed = 0
-        for name in sorted({*self._checkpoint.shards(), *self._unsaved}):
-            ours = self._unsaved.get(name, set()).copy()
-            for user_id, record in self._checkpoint.load(name).records.items():
-                if record.photo:
-                    ours.add(user_id)
-                if self._is_confirmed(record):
-                    self._candidates[user_id] = User(user_id, record.upn)
-                elif record.run == run.id and record.outcome is Outcome.REMOVED:
-                    removed += 1
-                elif record.run == run.id and record.outcome is Outcome.FAILED:
-                    begun = record.photo is not None and not record.photo.sha256
-                    failed += begun and record.missing is not None and record.missing.run == run.id
-            written += len(ours)
-        for _ in range(run.counts.get(Outcome.REMOVED.value, 0), removed):
-            self._count(Outcome.REMOVED)
-        for _ in range(run.removals_failed, failed):
-            self._count(Outcome.FAILED)
-        done = run.counts.get(Outcome.REMOVED.value, 0) + run.removals_failed
-        run.removal_candidates = len(self._candidates) + done
-        return written + run.counts.get(Outcome.REMOVED.value, 0)
+        settled: dict[str, Settled] = {}
+        ids = [user.id for user in users]
+        for user_id, seen in self._ask(self._graph.photo_versions, ids).items():
+            if not isinstance(seen, NoPhoto):
+                settled[user_id] = _left_alone("the photo may be back", _error_of(seen))
+        present: list[User] = []
+        for user_id, user in self._ask(self._in_scope, _rest(ids, settled)).items():
+            if isinstance(user, User):
+                present.append(user)
+            else:
+                settled[user_id] = _left_alone(
+                    "the user is not known to be in scope any more", user
+                )
+        cleared: list[tuple[User, Profile]] = []
+        for user, profile in self._profiles(present):
+            if isinstance(profile, Profile):
+                cleared.append((user, profile))
+            elif isinstance(profile, ProfileMissing):
+                settled[user.id] = Settled(
+                    Outcome.NO_PROFILE,
+                    "the photo is gone from Exchange, but SharePoint has no profile for this user "
+                    "at the moment. The picture is removed when the profile is back",
+                )
+            else:
+                settled[user.id] = _left_alone("the profile cannot be read", profile)
+        shard = self._clear(shard, cleared, policy, settled)
+        by_id = {user.id: user for user in (*users, *present)}
+        return shard, [
+            Result(
+                by_id[k],
+                settled[k].outcome,
+                settled[k].detail,
+                shard.records.get(k),
+                settled[k].error,
+            )
+            for k in ids
+        ]
 
-    def _count(self, outcome: Outcome) -> None:
-        """A user who was pending got this outcome."""
-        run = self._run
-        run.count(Outcome.REMOVAL_PENDING, -1)
-        run.count(outcome)
-        run.removals_failed += outcome is Outcome.FAILED
+    def clear_leavers(self, shard: Shard, user_ids: Sequence[str]) -> int:
+        """Recycle the thumbnails of users who left, and drop their records; returns how many."""
+        users = [User(user_id, shard.records[user_id].upn) for user_id in user_ids]
+        answers = self._ask(self._graph.users, [user.id for user in users])
+        gone = [user for user in users if answers[user.id] is None]
 
-    def _report(self, results: Iterable[Result]) -> None:
-        self._checkpoint.append_lines(self._run, report.lines(results, self._clock.time()))
+        def recycle(user: User) -> bool:
+            photo = shard.records[user.id].photo
+            # Files that version 1 named after a person may be somebody else's by now.
+            if (
+                photo
+                and photo.location.prefix == user.id
+                and self._sharepoint.accepts(photo.location)
+            ):
+                try:
+                    self._sharepoint.recycle(photo.location, self._patience(user.id))
+                except _ENDS_THE_RUN:
+                    raise
+                except PhotoSyncError:
+                    return False
+            return True
+
+        done = [user.id for user, ok in zip(gone, self._pool.map(recycle, gone), strict=True) if ok]
+        _, disputed = self._checkpoint.save(shard, dict.fromkeys(done))
+        return len(done) - len(disputed)
+
+    def _clear(
+        self,
+        shard: Shard,
+        wanted: Sequence[tuple[User, Profile]],
+        policy: Policy,
+        settled: dict[str, Settled],
+    ) -> Shard:
+        """Withdraw the records, clear, and note the result; in this order."""
+        before = shard.records
+        withdrawn: dict[str, Record | None] = {}
+        for user, _ in wanted:
+            photo = before[user.id].photo
+            if photo:
+                withdrawn[user.id] = plan.withdrawn(before[user.id], user, photo.location, policy)
+        shard, disputed = self._checkpoint.save(shard, withdrawn)
+        for user_id in disputed:
+            settled[user_id] = _left_alone("another call changed the picture meanwhile", None)
+        rest = [(user, profile) for user, profile in wanted if user.id not in disputed]
+        records = shard.records
+
+        def clear(one: tuple[User, Profile]) -> Settled:
+            user, profile = one
+            try:
+                return self._users.clear(
+                    user, records[user.id], profile, policy, self._patience(user.id)
+                )
+            except ProfileMissing as error:
+                return _left_alone("SharePoint has no profile for this user any more", error)
+            except PhotoSyncError as error:
+                if _must_end(error):
+                    return Settled(Outcome.DEFERRED, str(error), error=error)
+                return failure(user, records[user.id], error, policy)
+
+        for (user, _), done in zip(rest, self._pool.map(clear, rest), strict=True):
+            settled[user.id] = done
+        changes: dict[str, Record | None] = {
+            user.id: settled[user.id].record or records[user.id] for user, _ in rest
+        }
+        shard, disputed = self._checkpoint.save(shard, changes)
+        for user_id in disputed:
+            settled[user_id] = _left_alone("another call changed the picture meanwhile", None)
+        return shard
+
+    def _ask[T](
+        self,
+        ask: Callable[[Sequence[str]], Mapping[str, T]],
+        user_ids: Sequence[str],
+    ) -> dict[str, T | PhotoSyncError]:
+        """Answers by id; of a batch that failed the error, for each of its users."""
+
+        def one(batch: tuple[str, ...]) -> Mapping[str, T | PhotoSyncError]:
+            try:
+                return ask(batch)
+            except PhotoSyncError as error:
+                return dict.fromkeys(batch, error)
+
+        found: dict[str, T | PhotoSyncError] = {}
+        for part in self._pool.map(one, batched(user_ids, BATCH_SIZE, strict=False)):
+            found.update(part)
+        return found
+
+    def _profiles(self, users: Sequence[User]) -> Iterable[tuple[User, Profile | PhotoSyncError]]:
+        by_id = {user.id: user for user in users}
+
+        def ask(ids: Sequence[str]) -> Mapping[str, Profile | PhotoSyncError]:
+            return self._sharepoint.profiles([by_id[user_id] for user_id in ids])
+
+        found = self._ask(ask, list(by_id))
+        return [(by_id[user_id], profile) for user_id, profile in found.items()]
+
+
+def candidates(shard: Shard, run: Run, confirmations: int) -> list[User]:
+    """Users of a shard behind the cursor whose removal this run has confirmed, in order. Pure."""
+    return [
+        User(user_id, record.upn)
+        for user_id, record in sorted(shard.records.items())
+        if user_id > run.cursor and plan.is_confirmed(record, run.id, confirmations)
+    ]
+
+
+def uncounted(shard: Shard, run: Run) -> list[Outcome]:
+    """Outcomes of removals that an earlier firing of this run made, but died before counting. Pure.
+
+    They are behind the cursor: a removal that failed left a record that claims nothing.
+    """
+    found: list[Outcome] = []
+    for user_id, record in shard.records.items():
+        if user_id <= run.cursor or record.run != run.id:
+            continue
+        begun = record.missing is not None and record.missing.run == run.id and not record.claims
+        if record.outcome is Outcome.REMOVED or (record.outcome is Outcome.FAILED and begun):
+            found.append(record.outcome)
+    return found
+
+
+def due_leavers(shard: Shard, policy: Policy) -> list[str]:
+    """Ids of users of a shard who left long enough ago. Pure."""
+    return [k for k, record in sorted(shard.records.items()) if leavers.is_due(record, policy)]
+
+
+def _left_alone(why: str, error: object) -> Settled:
+    """The picture stays, and a later run decides again."""
+    if isinstance(error, PhotoSyncError) and _must_end(error):
+        return Settled(Outcome.DEFERRED, str(error), error=error)
+    reason = f" ({error})" if isinstance(error, PhotoSyncError) else ""
+    return Settled(Outcome.REMOVAL_PENDING, f"not removed in this run: {why}{reason}")
+
+
+def _error_of(seen: object) -> PhotoSyncError | None:
+    if isinstance(seen, PhotoSyncError):
+        return seen
+    return getattr(seen, "error", None)
+
+
+def _must_end(error: PhotoSyncError) -> bool:
+    """Whether the run has to end, instead of going on with the next user."""
+    return isinstance(error, (*_ENDS_THE_RUN, DeadlineExceeded)) or (
+        isinstance(error, Throttled) and not error.own
+    )
+
+
+def _rest(ids: Sequence[str], settled: Mapping[str, Seen | Settled]) -> list[str]:
+    return [user_id for user_id in ids if user_id not in settled]

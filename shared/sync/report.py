@@ -5,8 +5,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from shared.checkpoint import runs
-from shared.checkpoint.records import iso, seconds_of
+from shared.checkpoint import STOPPED, Run, iso, seconds_of
 from shared.model import QUIET, Outcome
 from shared.sync.user_sync import Result
 
@@ -36,6 +35,7 @@ SUMMARY_FIELDS = frozenset(
         "bytesReceived",
         "bytesSent",
         "removalsHeldBack",
+        "leaversCleared",
         "removalLimit",
         "sourceFault",
     }
@@ -45,7 +45,7 @@ SUMMARY_FIELDS = frozenset(
 _log = logging.getLogger("photo_sync.summary")
 
 
-def summary(run: runs.Run) -> dict[str, Any]:
+def summary(run: Run) -> dict[str, Any]:
     """The figures of a run, as they are logged."""
     document = run.to_json()
     ended = run.ended or run.updated or run.started
@@ -60,7 +60,7 @@ def summary(run: runs.Run) -> dict[str, Any]:
         "ended": ended,
         "durationSeconds": round(seconds_of(ended) - seconds_of(run.started), 1),
         "firings": run.firings,
-        "inScope": run.in_scope,
+        "inScope": run.listed,
         "listed": run.listed,
         "outcomes": document["counts"],
         "requests": document["requests"],
@@ -68,18 +68,19 @@ def summary(run: runs.Run) -> dict[str, Any]:
         "bytesReceived": run.received,
         "bytesSent": run.sent,
         "removalsHeldBack": run.removals_held_back,
+        "leaversCleared": run.leavers_cleared,
         "removalLimit": run.removal_limit,
         "sourceFault": run.source_fault,
     }
 
 
-def log_summary(run: runs.Run) -> None:
+def log_summary(run: Run) -> None:
     """Log the one line by which the run is watched."""
-    level = logging.ERROR if run.status == runs.STOPPED else logging.INFO
+    level = logging.ERROR if run.status == STOPPED else logging.INFO
     _log.log(level, "%s%s", SUMMARY_PREFIX, json.dumps(summary(run)))
 
 
-def log_nothing(run: runs.Run | None, why: str) -> None:
+def log_nothing(run: Run | None, why: str) -> None:
     """Log that a firing had nothing to do."""
     fields = {
         "why": why,

@@ -1,15 +1,45 @@
-"""Who is in scope, kept compactly: 100,000 users must not cost more than some ten megabytes."""
+"""Who is in scope: listed once a run, page by page, and kept compactly.
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+The listing is saved as it proceeds, so that a firing goes on where the last one was interrupted,
+and every firing of a run works on the same users.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 from uuid import UUID
 
-from shared.graph.client import Graph, Page
-from shared.model import User
+from shared.checkpoint import read_users
+from shared.errors import BrokenState, FilterRefused, ListingExpired
+from shared.graph import Graph, Page
+from shared.model import User, is_object_id
+
+MEMBERS = "members"
+USERS = "users"
+
+LISTING_RESTARTS = 5
+"""How often an expired next link may start the listing again in one firing."""
 
 _ID_BYTES = 16
-_COUNT_TOLERANCE = (5, 500)
+_FEWEST_MISSING, _MOST_MISSING = 5, 500
 """Users by which a listing may differ from its announced count: at least, at most."""
+
+
+class Pages(Protocol):
+    """Where the listing is kept (`shared.checkpoint.RunBlobs`)."""
+
+    def pages(self) -> Iterator[dict[str, Any]]:
+        """The pages so far."""
+        ...
+
+    def append_page(self, page: dict[str, Any]) -> None:
+        """Add a page."""
+        ...
+
+    def delete_pages(self) -> None:
+        """Start again."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -18,7 +48,7 @@ class Scope:
 
     Attributes:
         entries: for each user the 16 bytes of the id, then the name in UTF-8. Bytes sort like ids,
-            and cost a third of two strings and a tuple.
+            and cost a third of two strings and a tuple: a million users take some 80 MB.
         fault: why the listing is not trusted; "" when it is.
     """
 
@@ -28,48 +58,186 @@ class Scope:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def slices(self, size: int, after: str = "") -> Iterator[list[User]]:
-        """Users behind the cursor `after`, `size` at a time."""
-        start = self.position(after)
-        for begin in range(start, len(self.entries), size):
-            yield [_unpack(entry) for entry in self.entries[begin : begin + size]]
+    def of_shard(self, name: str, after: str = "") -> list[User]:
+        """The users of a shard behind an object id.
 
-    def position(self, after: str) -> int:
-        """How many users the cursor covers."""
-        if not after:
-            return 0
-        low, high = 0, len(self.entries)
-        cursor = UUID(after).bytes
-        while low < high:
-            middle = (low + high) // 2
-            if self.entries[middle][:_ID_BYTES] <= cursor:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        Args:
+            name: first two hexadecimal digits of the ids.
+            after: object id; "" for the whole shard.
+        """
+        first = bytes.fromhex(name)
+        start = bisect_left(self.entries, first)
+        if after:
+            start = max(start, bisect_right(self.entries, UUID(after).bytes, key=_id_of))
+        end = bisect_left(self.entries, _next_prefix(first), start) if name != "ff" else len(self)
+        return [_unpack(entry) for entry in self.entries[start:end]]
+
+    def shards(self) -> set[str]:
+        """Names of the shards that have users in scope."""
+        return {entry[:1].hex() for entry in self.entries}
+
+    def find(self, user_ids: Iterable[str]) -> list[User]:
+        """These users, as far as they are in scope, in the order given."""
+        found = []
+        for user_id in user_ids:
+            wanted = UUID(user_id).bytes
+            index = bisect_left(self.entries, wanted)
+            if index < len(self) and self.entries[index][:_ID_BYTES] == wanted:
+                found.append(_unpack(self.entries[index]))
+        return found
 
 
-def read(graph: Graph, user_filter: str, group_id: str | None) -> Scope:
-    """List who is in scope: all users that match the filter, of them the members of the group.
+@dataclass
+class _Part:
+    """One of the two listings: of users, or of the group's members."""
+
+    entries: list[bytes] = field(default_factory=list)
+    expected: int | None = None
+    unusable: int = 0
+    next_link: str | None = None
+    complete: bool = False
+
+    def add(self, page: dict[str, Any]) -> None:
+        users = read_users(page)
+        if not all(is_object_id(user_id) for user_id, _ in users):
+            raise BrokenState("a page of the listing has users without object id")
+        self.entries += [_pack(User(user_id, upn)) for user_id, upn in users]
+        expected, unusable, link = page.get("expected"), page.get("unusable"), page.get("next")
+        if isinstance(expected, int):
+            self.expected = expected
+        self.unusable += unusable if isinstance(unusable, int) else 0
+        self.next_link = link if isinstance(link, str) else None
+        self.complete = self.next_link is None
+
+    def sort(self) -> None:
+        """Into the order of the ids, without duplicates."""
+        self.entries.sort()
+        kept = 0
+        for entry in self.entries:
+            if kept == 0 or self.entries[kept - 1][:_ID_BYTES] != entry[:_ID_BYTES]:
+                self.entries[kept] = entry
+                kept += 1
+        del self.entries[kept:]
+
+    def fault(self, what: str) -> str:
+        """What is wrong with the listing, once it is sorted."""
+        if self.unusable:
+            return f"{self.unusable} {what} have no usable id or name"
+        announced, came = self.expected, len(self.entries)
+        if announced is not None and announced - came > min(
+            max(_FEWEST_MISSING, announced // 1000), _MOST_MISSING
+        ):
+            return f"Graph announced {announced} {what}, but listed {came}"
+        return ""
+
+
+class Listing:
+    """Lists who is in scope, or goes on with a listing that was interrupted.
 
     The group's members are listed apart and intersected here, because Graph does not document
     which filters it supports on members.
 
-    Raises:
-        ConfigurationError: Graph refuses the filter or the group, or a role is missing.
-        ServiceError: Graph failed.
+    Args:
+        graph: asked for pages.
+        blobs: where pages are kept.
+        user_filter: the OData filter.
+        fallback: another filter that is used when Graph refuses the first one; "" for none.
+        group_id: only members of this group; None for everybody.
+        check: called before each page; raises when the time is up.
     """
-    members: set[bytes] | None = None
-    faults = []
-    if group_id:
-        entries, fault = _collect(graph.members(group_id), "members of SYNC_GROUP_ID")
-        members = {entry[:_ID_BYTES] for entry in entries}
-        faults.append(fault)
-    entries, fault = _collect(graph.users(user_filter), "users")
-    faults.append(fault)
-    if members is not None:
-        entries = [entry for entry in entries if entry[:_ID_BYTES] in members]
-    return Scope(entries, next(filter(None, faults), ""))
+
+    def __init__(
+        self,
+        graph: Graph,
+        blobs: Pages,
+        *,
+        user_filter: str,
+        fallback: str = "",
+        group_id: str | None,
+        check: Callable[[], None],
+    ) -> None:
+        self._graph = graph
+        self._blobs = blobs
+        self._filter = user_filter
+        self._fallback = fallback
+        self._group_id = group_id
+        self._check = check
+        self.filter_refused = False
+
+    def read(self) -> Scope:
+        """All users in scope.
+
+        Raises:
+            DeadlineExceeded: to be continued by the next firing.
+            ConfigurationError: Graph refuses the filter or the group, or a role is missing.
+            BrokenState: what was saved cannot be read; it is deleted, and the run has to end.
+            ServiceError: Graph failed.
+        """
+        restarts = 0
+        while True:
+            try:
+                return self._read()
+            except ListingExpired:
+                restarts += 1
+                if restarts > LISTING_RESTARTS:
+                    raise
+                self._blobs.delete_pages()
+
+    def _read(self) -> Scope:
+        parts = self._saved()
+        wanted = (MEMBERS, USERS) if self._group_id else (USERS,)
+        for name in wanted:
+            part = parts.setdefault(name, _Part())
+            if not part.complete:
+                self._go_on(name, part)
+        members = parts.get(MEMBERS)
+        fault = ""
+        if members is not None:
+            members.sort()
+            fault = members.fault("members of SYNC_GROUP_ID")
+        users = parts[USERS]
+        users.sort()
+        fault = fault or users.fault("users")
+        if members is None:
+            return Scope(users.entries, fault)
+        ids = {entry[:_ID_BYTES] for entry in members.entries}
+        return Scope([entry for entry in users.entries if entry[:_ID_BYTES] in ids], fault)
+
+    def _saved(self) -> dict[str, _Part]:
+        parts: dict[str, _Part] = {}
+        for page in self._blobs.pages():
+            name = page.get("of")
+            if name not in {MEMBERS, USERS}:
+                raise BrokenState("a page of the listing does not say of what")
+            parts.setdefault(str(name), _Part()).add(page)
+        return parts
+
+    def _go_on(self, name: str, part: _Part) -> None:
+        for page in self._pages(name, part.next_link):
+            saved = {
+                "of": name,
+                "users": [[user.id, user.upn] for user in page.users],
+                "expected": page.expected,
+                "unusable": page.unusable,
+                "next": page.next_link,
+            }
+            self._blobs.append_page(saved)
+            part.add(saved)
+            if page.next_link:
+                self._check()
+
+    def _pages(self, name: str, link: str | None) -> Iterator[Page]:
+        if name == MEMBERS:
+            yield from self._graph.member_pages(str(self._group_id), resume=link)
+            return
+        try:
+            yield from self._graph.user_pages(self._filter, resume=link)
+        except FilterRefused:
+            if not self._fallback:
+                raise
+            # Only the first page can be refused, so nothing was saved yet.
+            self.filter_refused = True
+            yield from self._graph.user_pages(self._fallback)
 
 
 def compare(scope: Scope, previous: int | None) -> str:
@@ -88,28 +256,12 @@ def compare(scope: Scope, previous: int | None) -> str:
     return ""
 
 
-def _collect(pages: Iterable[Page], what: str) -> tuple[list[bytes], str]:
-    """Entries in order and without duplicates, and what is wrong with the listing."""
-    entries: list[bytes] = []
-    expected: int | None = None
-    unusable = 0
-    for page in pages:
-        entries += [_pack(user) for user in page.users]
-        unusable += page.unusable
-        if page.expected is not None:
-            expected = page.expected
-    entries.sort()
-    unique = [
-        entry
-        for index, entry in enumerate(entries)
-        if index == 0 or entries[index - 1][:_ID_BYTES] != entry[:_ID_BYTES]
-    ]
-    low, high = _COUNT_TOLERANCE
-    if unusable:
-        return unique, f"{unusable} {what} came without a usable id or name"
-    if expected is not None and expected - len(unique) > min(max(low, expected // 1000), high):
-        return unique, f"{len(unique)} {what} came, but Graph announced {expected}"
-    return unique, ""
+def _id_of(entry: bytes) -> bytes:
+    return entry[:_ID_BYTES]
+
+
+def _next_prefix(first: bytes) -> bytes:
+    return bytes([first[0] + 1])
 
 
 def _pack(user: User) -> bytes:

@@ -1,33 +1,31 @@
-"""One user's turn: what is read, compared, written and cleared for him.
+"""What is read, compared, written and cleared for one user.
 
-`engine` takes many turns through these stages together and saves their records in between.
+A user's state is one value that moves forward: what was seen of the photo, then a decision of
+`plan`, then `Prepared`, then `Settled`. The engine takes many users through these stages together,
+a call takes one; both save the user's record in between.
 """
 
 import hashlib
-import logging
-from dataclasses import dataclass, replace
+from concurrent.futures import Executor
+from dataclasses import dataclass
 
-from shared.checkpoint.records import Photo, Record
-from shared.errors import PhotoSyncError, ProfileMissing
-from shared.graph.client import Graph
-from shared.graph.photo_versions import NoPhoto, Seen
+from shared.checkpoint import Photo, Record
+from shared.errors import NotFound, PhotoSyncError, ProfileMissing, ServiceError
+from shared.graph import Graph, NoPhoto
+from shared.http import Patience
 from shared.model import Outcome, ThumbnailLocation, User
-from shared.photos import thumbnails
-from shared.sharepoint.client import SharePoint
-from shared.sharepoint.locations import choose
-from shared.sharepoint.profiles import Profile
+from shared.photos import Thumbnails, render
+from shared.sharepoint import Profile, SharePoint
 from shared.sync import plan
-from shared.sync.plan import Adopt, Check, Fetch, Policy, Settle, Write
-
-_log = logging.getLogger("photo_sync.turn")
+from shared.sync.plan import Check, Fetch, Policy, Remove, Settled, Write
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Result:
-    """How one user's turn ended.
+    """How one user ended.
 
     Attributes:
-        user: whose.
+        user: who.
         outcome: exactly one.
         detail: one sentence, may be empty.
         record: what the checkpoint knows now; None when it knows nothing.
@@ -41,152 +39,33 @@ class Result:
     error: Exception | None = None
 
 
-@dataclass
-class Turn:
-    """One user's way through the stages; it ends as soon as `settled` is set.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that is needed to write one user's picture.
 
     Attributes:
-        user: whose.
-        policy: of the run, at the moment the turn began.
-        record: what the checkpoint knows.
-        seen: what Graph said of the photo; None when it was not asked.
-        fetch: the bytes are wanted.
-        removing: SharePoint is to be cleared.
-        profile: as read, when it was needed.
-        place: where the files are, or will be.
-        step: what the bytes led to.
-        outcome: if the write succeeds.
-        digest: SHA-256 of the bytes.
+        user: with the present name.
+        record: what the checkpoint knew before.
+        etag: Exchange's version of the photo.
+        digest: SHA-256 of its bytes.
         images: the thumbnails.
-        first: nothing was known of any files of his before this write.
-        assumed: files of his may be there, from a write that nobody recorded.
-        begun: something may have been written.
-        probe: his failure alone stopped the run, which was testing the water with him.
-        settled: how the turn ended.
+        location: where they belong.
+        outcome: of the user when the write succeeds.
     """
 
     user: User
-    policy: Policy
     record: Record | None
-    seen: Seen | None = None
-    fetch: Fetch | None = None
-    removing: bool = False
-    profile: Profile | None = None
-    place: ThumbnailLocation | None = None
-    step: Write | Check | Adopt | None = None
-    outcome: Outcome = Outcome.UPDATED
-    digest: str = ""
-    images: thumbnails.Thumbnails | None = None
-    first: bool = False
-    assumed: bool = False
-    begun: bool = False
-    probe: bool = False
-    settled: Settle | None = None
-
-    @property
-    def open(self) -> bool:
-        """Whether something is left to do."""
-        return self.settled is None
-
-    @property
-    def photo(self) -> Photo | None:
-        """What the record says that SharePoint holds."""
-        return self.record.photo if self.record else None
-
-    @property
-    def needs_profile(self) -> bool:
-        """Whether SharePoint must be asked where the files are, or if there is a profile at all."""
-        known = self.place is not None and self.photo is not None and self.photo.sha256
-        return self.fetch is not None and (not known or self.fetch.verify)
-
-    @property
-    def acts(self) -> bool:
-        """Whether SharePoint is about to be changed."""
-        return self.open and (self.removing or self.images is not None)
-
-    def withdraw(self) -> Record | None:
-        """Before the first effect: know of the files, claim nothing of them; the record to save.
-
-        Also for a first write: were the process to die in it, and the photo be gone before the next
-        run, nobody would know that the picture is ours to remove.
-        """
-        if not self.acts:
-            return None
-        if self.record and self.record.photo:
-            self.record = plan.withdrawn(self.record, self.policy)
-        elif self.place:
-            self.first = True
-            self.record = self._with_files(self.place)
-        return self.record
-
-    def assume(self, place: ThumbnailLocation) -> None:
-        """Take it that files of his may be there, of which his record does not know."""
-        if not self.photo:
-            self.assumed = True
-            self.record = self._with_files(place)
-
-    def done(self, outcome: Outcome) -> None:
-        """All is well: SharePoint shows this photo, because it was written or seen there."""
-        photo = None
-        if self.place and self.fetch:
-            photo = Photo(self.fetch.etag, self.digest, self.place)
-        record = plan.done(
-            self.record, self.user.upn, self.policy, photo=photo, outcome=outcome, verified=True
-        )
-        self.settled = Settle(outcome, record=record)
-
-    def fail(self, error: Exception) -> None:
-        """Settle by an error that concerns this user."""
-        known = isinstance(error, PhotoSyncError)
-        detail = str(error) if known else f"internal error: {type(error).__name__}"
-        record = self.record
-        if isinstance(error, ProfileMissing):
-            if record and record.photo and record.photo.sha256:
-                # Where there is no profile nothing is shown, whatever was written once.
-                record = plan.withdrawn(record, self.policy)
-            changed = record if record is not self.record else None
-            self.settled = Settle(Outcome.NO_PROFILE, detail, changed)
-            return
-        etag = self.fetch.etag if self.fetch else ""
-        self.settled = plan.failed(
-            record, self.user.upn, self.policy, detail, error=error, etag=etag
-        )
-
-    def result(self) -> Result:
-        """The end; `deferred` when nothing settled it."""
-        settled = self.settled or Settle(Outcome.DEFERRED)
-        record = settled.record or self.record
-        return Result(self.user, settled.outcome, settled.detail, record, settled.error)
-
-    def change(self) -> Record | None:
-        """The record to save after the last effect; None when there is nothing new to say."""
-        if self.settled and self.settled.record:
-            return self.settled.record
-        if self.begun or self.assumed:
-            return self.record  # again, because who else wrote meanwhile has to be noticed
-        if self.first and self.record:
-            # Nothing was written after all, so what is there is not ours.
-            self.record = replace(self.record, photo=None, verified_at="")
-            return self.record
-        return None
-
-    def _with_files(self, place: ThumbnailLocation) -> Record:
-        """The record, which knows of files that may be there now, whatever they hold."""
-        files = plan.done(
-            self.record,
-            self.user.upn,
-            self.policy,
-            photo=Photo("", "", place),
-            outcome=Outcome.DEFERRED,
-        )
-        return replace(files, failing=self.record.failing if self.record else None)
+    etag: str
+    digest: str
+    images: Thumbnails
+    location: ThumbnailLocation
+    outcome: Outcome
 
 
-class Stages:
-    """What is done in a turn, with the services that it takes. Each stage handles one open turn.
+class UserSync:
+    """Does what is decided for a user, with the services that it takes; thread-safe.
 
-    Stages return whether a service did its part for this user, and raise what `shared.errors`
-    says.
+    Errors that are not caught here leave as `shared.errors` says.
 
     Args:
         graph: reads the photo.
@@ -199,89 +78,150 @@ class Stages:
         self._sharepoint = sharepoint
         self._sizes = sizes
 
-    def decide(self, turn: Turn) -> None:
-        """First decision, from the version."""
-        if turn.seen is None:
-            turn.settled = Settle(Outcome.DEFERRED)
-            return
-        decision = plan.on_version(turn.seen, turn.record, turn.user.upn, turn.policy)
-        if isinstance(decision, Settle):
-            turn.settled = decision
-        elif isinstance(decision, Fetch):
-            turn.fetch = decision
-        else:
-            turn.removing = True
-        if turn.photo and self._sharepoint.accepts(turn.photo.place):
-            turn.place = turn.photo.place
-
-    def prepare(self, turn: Turn) -> bool:
-        """Everything that is only read: bytes, digest, thumbnails, what SharePoint shows."""
-        if turn.fetch is None or (turn.needs_profile and turn.profile is None):
-            return False
-        data = self._graph.photo(turn.user.id)
+    def read(
+        self,
+        user: User,
+        record: Record | None,
+        fetch: Fetch,
+        profile: Profile,
+        policy: Policy,
+        patience: Patience,
+    ) -> Prepared | Remove | Settled:
+        """Read the bytes and, where it is needed, what SharePoint shows; change nothing."""
+        data = self._graph.photo(user.id, patience)
         if data is None:
-            decision = plan.on_version(NoPhoto(), turn.record, turn.user.upn, turn.policy)
-            turn.settled = decision if isinstance(decision, Settle) else None
-            turn.removing = turn.open
-            return True
-        turn.digest = hashlib.sha256(data).hexdigest()
-        step = plan.on_bytes(turn.digest, turn.fetch, turn.record, turn.policy)
-        if isinstance(step, Settle):
-            turn.settled = step
-            return True
-        images = thumbnails.render(data, self._sizes)
-        if turn.profile and turn.place is None:
-            host = self._sharepoint.host_of(turn.profile)
-            turn.place = choose(
-                picture_url=turn.profile.picture_url,
-                host=host,
-                user_id=turn.user.id,
-                upn=turn.user.upn,
-                folder=self._sharepoint.folder(host),
-            )
-        turn.step, turn.images = step, images
-        self._compare(turn)
-        return True
+            decision = plan.on_version(NoPhoto(), record, user, policy)
+            if isinstance(decision, Fetch):
+                raise AssertionError("no photo cannot be fetched")
+            return decision
+        digest = hashlib.sha256(data).hexdigest()
+        step = plan.on_bytes(digest, fetch, record, user, policy)
+        if isinstance(step, Settled):
+            return step
+        images = render(data, self._sizes)
+        location = self._sharepoint.location(profile, user.id)
+        outcome = Outcome.UPDATED
+        if isinstance(step, Write):
+            outcome = step.outcome
+        elif self._shows(profile, location, images, patience):
+            photo = Photo(fetch.etag, digest, location)
+            seen = plan.done(record, user, policy, photo=photo, verified=True)
+            return Settled(Outcome.UNCHANGED, record=seen)
+        elif isinstance(step, Check):
+            outcome = Outcome.REPAIRED
+        return Prepared(user, record, fetch.etag, digest, images, location, outcome)
 
-    def write(self, turn: Turn) -> bool:
-        """Everything that changes SharePoint for one user."""
-        if turn.removing:
-            self._clear(turn)
-            return True
-        if turn.images is None or turn.place is None:
-            return False
-        turn.begun = True
-        self._sharepoint.upload(turn.place, turn.images)
-        self._sharepoint.show(turn.user.upn, turn.place)
-        turn.done(turn.outcome)
-        return True
+    def write(
+        self,
+        prepared: Prepared,
+        policy: Policy,
+        patience: Patience,
+        *,
+        pool: Executor | None = None,
+    ) -> Settled:
+        """Write the files, M last because the profile names it, then the profile.
 
-    def _compare(self, turn: Turn) -> None:
-        """Settle without writing when SharePoint is seen to show the right picture."""
-        if not turn.profile or not turn.place or not turn.images or isinstance(turn.step, Write):
-            return
-        good = turn.profile.shows(turn.place)
-        if isinstance(turn.step, Check):
-            turn.outcome = Outcome.REPAIRED
-            good = good and self._sharepoint.has_files(turn.place, turn.images)
+        Args:
+            prepared: what to write.
+            policy: of the run.
+            patience: with this user.
+            pool: writes L and S at once; None writes one file after the other.
+        """
+        location, images = prepared.location, prepared.images
+
+        def upload(size: str, data: bytes) -> None:
+            self._sharepoint.upload(location, size, data, patience)
+
+        if pool is None:
+            upload("L", images.large)
+            upload("S", images.small)
         else:
-            # M was written last, so when it is right the others are.
-            good = good and self._sharepoint.thumbnail(turn.place, "M") == turn.images.medium
-        if good:
-            turn.done(Outcome.UNCHANGED)
-
-    def _clear(self, turn: Turn) -> None:
-        photo = turn.photo
-        turn.begun = True
-        if photo:
-            self._sharepoint.require(photo.place)
+            first = pool.submit(upload, "L", images.large)
             try:
-                self._sharepoint.hide(turn.user.upn, photo.place)
-            except ProfileMissing:
-                # Nothing shows any more; only the files are left.
-                _log.info("no profile for %s: removing the files only", turn.user.id)
-            self._sharepoint.recycle(photo.place)
+                upload("S", images.small)
+            finally:
+                first.result()
+        upload("M", images.medium)
+        self._sharepoint.show(prepared.user.upn, location, patience)
+        self._recycle_former(prepared, patience)
+        photo = Photo(prepared.etag, prepared.digest, location)
         record = plan.done(
-            turn.record, turn.user.upn, turn.policy, photo=None, outcome=Outcome.REMOVED
+            prepared.record,
+            prepared.user,
+            policy,
+            photo=photo,
+            outcome=prepared.outcome,
+            verified=True,
         )
-        turn.settled = Settle(Outcome.REMOVED, record=record)
+        return Settled(prepared.outcome, record=record)
+
+    def clear(
+        self, user: User, record: Record, profile: Profile, policy: Policy, patience: Patience
+    ) -> Settled:
+        """Take away the picture that we wrote: the profile first, then the files.
+
+        A profile that names another picture than ours is left as it is.
+        """
+        kept: tuple[str, ...] = ()
+        photo = record.photo
+        if photo is not None:
+            if not profile.picture_url or profile.names(photo.location):
+                self._sharepoint.hide(user.upn, photo.location, patience)
+            kept = self._sharepoint.recycle(photo.location, patience)
+        detail = f"SharePoint keeps these files, which no profile shows: {', '.join(kept)}"
+        cleared = plan.done(record, user, policy, photo=None, outcome=Outcome.REMOVED)
+        return Settled(Outcome.REMOVED, detail if kept else "", cleared)
+
+    def _shows(
+        self,
+        profile: Profile,
+        location: ThumbnailLocation,
+        images: Thumbnails,
+        patience: Patience,
+    ) -> bool:
+        """Whether SharePoint shows exactly this picture; asked only when the profile names it."""
+        return profile.shows(location) and self._sharepoint.has_content(location, images, patience)
+
+    def _recycle_former(self, prepared: Prepared, patience: Patience) -> None:
+        """Recycle our files on the host of another geo, when the user's My Site has moved."""
+        former = (
+            prepared.record.photo.location if prepared.record and prepared.record.photo else None
+        )
+        if (
+            former is None
+            or former.host == prepared.location.host
+            or former.prefix != prepared.user.id
+            or not self._sharepoint.accepts(former)
+        ):
+            return
+        try:
+            self._sharepoint.recycle(former, patience)
+        except ServiceError:
+            # The picture is right where the profile looks; what is left elsewhere shows nowhere.
+            return
+
+
+def failure(
+    user: User, record: Record | None, error: Exception, policy: Policy, *, etag: str = ""
+) -> Settled:
+    """How a user ends by an error that concerns only them.
+
+    Args:
+        user: who.
+        record: what the checkpoint knows; a withdrawn one after a write was begun.
+        error: what happened.
+        policy: of the run.
+        etag: the photo's version, as far as it was seen.
+    """
+    photo = record.photo if record else None
+    if isinstance(error, ProfileMissing):
+        # Where there is no profile nothing is shown, whatever was written once.
+        claims = photo is not None and bool(photo.sha256)
+        changed = plan.withdrawn(record, user, photo.location, policy) if photo and claims else None
+        return Settled(Outcome.NO_PROFILE, str(error), changed, error)
+    known = isinstance(error, PhotoSyncError)
+    detail = str(error) if known else f"internal error: {type(error).__name__}"
+    if isinstance(error, NotFound) and error.evidence.service == "graph" and not photo:
+        # A 404 that proves nothing; where no picture is ours, nothing can be lost.
+        return Settled(Outcome.NO_PHOTO)
+    return plan.failed(record, user, policy, detail, error=error, etag=etag)

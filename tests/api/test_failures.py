@@ -333,12 +333,11 @@ def test_calls_for_one_user_at_the_same_time_end_with_one_truth(served: Make) ->
 
 def agrees(world: World, user: str) -> bool:
     """Whether SharePoint shows what a fresh tenant would get from Exchange's photo."""
-    from shared.photos import thumbnails
+    from shared import photos
 
     photo = world.tenant.directory.people[user].photo
     sizes = load(world.settings).thumbnail_sizes
     return bool(
         photo
-        and world.tenant.sharepoint.shown_picture(user)
-        == thumbnails.render(photo.data, sizes).medium
+        and world.tenant.sharepoint.shown_picture(user) == photos.render(photo.data, sizes).medium
     )

@@ -8,20 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.checkpoint import records
+from shared.checkpoint import documents, records
+from shared.checkpoint.documents import SCHEMA, as_moment, iso, parse_document, seconds_of
 from shared.checkpoint.records import (
-    SCHEMA,
     Failing,
     Missing,
     Photo,
     Record,
-    as_moment,
     dump_shard,
-    iso,
     merge,
-    parse_document,
     parse_shard,
-    seconds_of,
 )
 from shared.errors import BrokenState, NewerSchema
 from shared.model import Outcome, ThumbnailLocation
@@ -38,7 +34,7 @@ _photo = st.builds(
     Photo,
     etag=_text,
     sha256=_text,
-    place=st.builds(
+    location=st.builds(
         ThumbnailLocation,
         host=st.text(min_size=1, max_size=8),
         folder=_text.filter(lambda text: "/" not in text),
@@ -87,6 +83,8 @@ def whole() -> dict[str, Any]:
             "prefix": PLACE.prefix,
         },
         "verifiedAt": "2026-01-01T00:00:00.000Z",
+        "verifyOn": "2026-01-31",
+        "leftOn": "2026-02-01",
         "missing": {"runs": 1, "run": "r1"},
         "failing": {"count": 2, "retryOn": "2026-01-04", "etag": '"A2"'},
     }
@@ -107,6 +105,8 @@ def test_documented_form() -> None:
         detail="why",
         photo=Photo('"A1"', "ab" * 32, PLACE),
         verified_at="2026-01-01T00:00:00.000Z",
+        verify_on="2026-01-31",
+        left_on="2026-02-01",
         missing=Missing(1, "r1"),
         failing=Failing(2, "2026-01-04", '"A2"'),
     )
@@ -224,15 +224,16 @@ def test_broken_records(name: str, value: object) -> None:
         parse_shard(shard_of(whole() | {name: value}))
 
 
-@pytest.mark.parametrize("name", ["detail", "photo", "verifiedAt", "missing", "failing"])
+@pytest.mark.parametrize(
+    "name", ["detail", "photo", "verifiedAt", "verifyOn", "leftOn", "missing", "failing"]
+)
 def test_empty_fields_are_left_out(name: str) -> None:
     """Fields that say nothing may be missing; a photo comes with when it was verified."""
     record = whole()
     del record[name]
-    if name == "verifiedAt":
-        del record["photo"]
-    elif name == "photo":
-        del record["verifiedAt"]
+    if name in {"photo", "verifiedAt"}:
+        for other in {"photo", "verifiedAt", "verifyOn"} - {name}:
+            del record[other]
 
     assert {"schema": 1, "users": {ID: record}} == json.loads(
         dump_shard(parse_shard(shard_of(record)))
@@ -248,13 +249,14 @@ def test_nothing_missing_and_nothing_failing(value: object) -> None:
 
 def test_a_newer_schema_is_refused() -> None:
     """A document of a newer version is refused with what to do, even if its content is unknown."""
-    with pytest.raises(NewerSchema, match=r"schema 2, .* up to 1: deploy .* CHECKPOINT_CONTAINER"):
+    with pytest.raises(NewerSchema, match=r"schema 2 .* up to 1: deploy .* CHECKPOINT_CONTAINER"):
         parse_document(b'{"schema":2,"people":[]}')
 
 
 def test_an_older_schema_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A document of an older version is read, and written with the schema of this one."""
-    monkeypatch.setattr(records, "SCHEMA", SCHEMA + 1)
+    for module in (documents, records):
+        monkeypatch.setattr(module, "SCHEMA", SCHEMA + 1)
 
     found = parse_shard(shard_of(whole(), schema=SCHEMA))
 
@@ -363,9 +365,27 @@ def test_merge_never_believes_half(
     """A merged record is one of the two, or claims nothing and knows where the files are."""
     merged, disputed = merge(base, ours, theirs)
 
+    assert merged is not None
     if disputed:
         assert merged.photo is not None
         assert (merged.photo.etag, merged.photo.sha256) == ("", "")
-        assert merged.photo.place in {r.photo.place for r in (ours, theirs) if r and r.photo}
+        assert merged.photo.location in {r.photo.location for r in (ours, theirs) if r and r.photo}
     else:
         assert merged in (ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("base", "theirs", "expected", "disputed"),
+    [
+        (record(1, "A"), record(1, "A"), None, False),
+        (record(1, "A"), None, None, False),
+        (record(1, "A"), record(2, "B"), record(2, "B"), True),
+        (record(1, "A"), record(2, "A", detail="seen"), record(2, "A", detail="seen"), True),
+        (None, record(2, "B"), record(2, "B"), True),
+    ],
+)
+def test_a_record_is_dropped_only_when_nobody_changed_it(
+    base: Record | None, theirs: Record | None, expected: Record | None, disputed: bool
+) -> None:
+    """Whoever wrote meanwhile knows more of the user than the one who drops the record."""
+    assert (expected, disputed) == merge(base, None, theirs)

@@ -9,14 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.checkpoint import runs
-from shared.checkpoint.records import iso, parse_document
+from shared.checkpoint.documents import iso, parse_document
 from shared.checkpoint.runs import (
+    CLEARING,
     COMPLETED,
+    DONE,
     DRY_RUN,
     INTERRUPTED,
+    LISTING,
     RUNNING,
     STOPPED,
     SYNC,
+    USERS,
     Run,
     next_run,
 )
@@ -47,16 +51,28 @@ _run = st.builds(
     reason=_text,
     firings=_count,
     cursor=st.just("") | st.uuids().map(str),
+    phase=st.sampled_from(["", LISTING, USERS, CLEARING, DONE]),
+    shard=st.sampled_from(["", "00", "ff"]),
+    deferred=st.lists(st.uuids().map(str), max_size=3),
+    put_aside=st.lists(st.uuids().map(str), max_size=3),
+    clearing=st.lists(st.sampled_from(["00", "ff"]), max_size=2),
     listed=_count,
     previous_listed=st.none() | _count,
-    in_scope=_count,
-    counts=st.fixed_dictionaries({outcome.value: _count for outcome in Outcome}),
+    filter_refused=st.booleans(),
+    counts=st.fixed_dictionaries(
+        {outcome: _count for outcome in Outcome if outcome is not Outcome.DEFERRED}
+    ),
     requests=st.fixed_dictionaries({"graph": _count, "sharepoint": _count}),
     throttled=_count,
     received=_count,
     sent=_count,
     source_fault=_text,
+    photos=_count,
     removal_candidates=_count,
+    removals_failed=_count,
+    leaver_candidates=_count,
+    leavers_cleared=_count,
+    leavers_held_back=_count,
     removals_held_back=_count,
     removal_limit=st.none() | _count,
     removal_note=_text,
@@ -74,7 +90,8 @@ _json = st.recursive(
 def run(started: float = NOW, **fields: Any) -> Run:
     """A finished run that listed 100 users."""
     values: dict[str, Any] = {"id": "before", "version": "1", "trigger": "timer", "mode": SYNC}
-    values |= {"scope": "all", "status": COMPLETED, "listed": 100, "started": iso(started)}
+    values |= {"scope": "all", "status": COMPLETED, "listed": 100, "phase": USERS}
+    values["started"] = iso(started)
     return Run(**values | fields)
 
 
@@ -101,8 +118,9 @@ def document(**changed: Any) -> dict[str, Any]:
 
 
 def test_report_has_what_the_contract_names() -> None:
-    """What operators are promised to find in a report, and the schema."""
-    report = run(in_scope=3, counts={"updated": 3}).to_json()
+    """What operators are promised to find in a report, and the schema; no list of users."""
+    one = run(listed=3, counts={Outcome.UPDATED: 3}, deferred=[ID], put_aside=[ID])
+    report = one.report()
 
     assert {"id", "version", "trigger", "mode", "started", "ended", "status"} < report.keys()
     assert {"inScope", "counts", "requests", "throttled", "bytes"} < report.keys()
@@ -111,6 +129,8 @@ def test_report_has_what_the_contract_names() -> None:
     assert list(report["requests"]) == ["graph", "sharepoint"]
     assert list(report["bytes"]) == ["received", "sent"]
     assert report["removals"]["heldBack"] == 0
+    assert report["leavers"] == {"candidates": 0, "cleared": 0, "heldBack": 0}
+    assert ID not in json.dumps(report)
 
 
 @STEADY
@@ -165,6 +185,10 @@ def test_any_spoilt_field_is_read_or_refused(data: st.DataObject) -> None:
         {"updated": 7},
         {"cursor": "nobody"},
         {"cursor": 1},
+        {"phase": "sleeping"},
+        {"deferredUsers": ["nobody"]},
+        {"putAside": [1]},
+        {"leavers": {"candidates": -1}},
         {"counts": {"exploded": 1}},
         {"counts": {"updated": -1}},
         {"counts": {"updated": True}},
@@ -173,7 +197,6 @@ def test_any_spoilt_field_is_read_or_refused(data: st.DataObject) -> None:
         {"removals": None},
         {"bytes": {"received": 1}},
         {"previousListed": "many"},
-        {"inScope": 1.5},
         {"reason": 5},
     ],
 )
@@ -183,14 +206,21 @@ def test_broken_runs(changed: dict[str, Any]) -> None:
         runs.from_json(document(**changed))
 
 
+OF_VERSION_2 = {
+    "phase", "shard", "deferredUsers", "putAside", "clearing", "filterRefused", "leavers", "writing"
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", sorted(document()))
-def test_every_field_is_needed(name: str) -> None:
+def test_fields_of_version_1_are_needed(name: str) -> None:
     """A document without one of its fields is broken (the schema is judged before)."""
     cut = document()
     del cut[name]
     if name == "schema":
         with pytest.raises(BrokenState):
             parse_document(json.dumps(cut).encode())
+    elif name in OF_VERSION_2 or name == "inScope":
+        assert runs.from_json(cut) is not None
     else:
         with pytest.raises(BrokenState):
             runs.from_json(cut)
@@ -200,23 +230,39 @@ def test_every_field_is_needed(name: str) -> None:
 
 
 def test_the_sum_of_counts_is_the_users_in_scope() -> None:
-    """Whoever has no outcome when a run ends is deferred."""
-    one = run(in_scope=10)
+    """At any moment of a run, whoever has no outcome yet is deferred."""
+    one = run(listed=10)
     one.count(Outcome.UPDATED)
     one.count(Outcome.UNCHANGED, 5)
-    one.end(iso(NOW))
 
-    assert one.counts == {"updated": 1, "unchanged": 5, "deferred": 4}
+    assert one.count_of(Outcome.DEFERRED) == 4
     assert sum(one.to_json()["counts"].values()) == 10
-    assert one.done() == 6
-    assert one.ended == iso(NOW)
 
 
-def test_ending_twice_counts_once() -> None:
-    """A run that is ended again, because another firing closes it, keeps its accounts."""
-    one = run(in_scope=2, counts={"updated": 1, "deferred": 1})
-    one.end(iso(NOW))
-    assert one.counts == {"updated": 1, "deferred": 1}
+def test_nothing_is_counted_before_the_list_is_complete() -> None:
+    """While users are listed, their number is not known, and all counts are 0."""
+    one = run(listed=0, phase=LISTING)
+    assert set(one.to_json()["counts"].values()) == {0}
+
+
+def test_a_document_of_version_1_is_read() -> None:
+    """Its counts and its list stay; it cannot be resumed, so it is closed."""
+    old = document(listed=9, inScope=10, counts={"updated": 6, "deferred": 4})
+    for name in OF_VERSION_2:
+        del old[name]
+    place = {"host": "https://contoso-my.sharepoint.com", "folder": "Profile Pictures"}
+    old["writing"] = {ID: place | {"prefix": "adele_contoso_com"}}
+    old["status"] = INTERRUPTED
+
+    found = runs.from_json(old)
+
+    assert found is not None
+    assert sum(found.to_json()["counts"].values()) == 10
+    assert (found.phase, list(found.writing)) == ("", [ID])
+    new, closed = fire(found)
+    assert closed is found
+    assert new is not None
+    assert new.writing == found.writing
 
 
 # -- which run -----------------------------------------------------------------------------------
@@ -225,7 +271,7 @@ def test_ending_twice_counts_once() -> None:
 def test_the_first_firing_starts_a_run() -> None:
     """Nothing is known: a run starts, with no earlier list to compare with."""
     new, closed = fire(None)
-    assert new == Run("new", "2", "timer", SYNC, "all", iso(NOW))
+    assert new == Run("new", "2", "timer", SYNC, "all", iso(NOW), phase=LISTING)
     assert closed is None
 
 
@@ -254,6 +300,7 @@ NOTHING, RESUME, START, REPLACE = "nothing", "resume", "start", "close and start
         (run(NOW - 48 * HOUR, status=INTERRUPTED), {}, RESUME),
         (run(NOW - 48 * HOUR - 1, status=INTERRUPTED), {}, REPLACE),
         (run(NOW - 48 * HOUR - 1, status=RUNNING), {}, REPLACE),
+        (run(NOW - HOUR, status=INTERRUPTED, phase=""), {}, REPLACE),
         (run(NOW - HOUR, status=INTERRUPTED), {"scope": "other"}, REPLACE),
         (run(NOW - HOUR, status=INTERRUPTED), {"mode": DRY_RUN}, REPLACE),
         # Dry and real runs do not wait for each other.

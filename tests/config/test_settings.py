@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config.settings import SETTINGS, RemovalLimit, Settings, load
+from shared.config import FILTER_OF_VERSION_1, SETTINGS, RemovalLimit, Settings, load
 from shared.errors import ConfigurationError
 
 GUID = "0F8FAD5B-D9CB-469F-A165-70867728950E"
@@ -41,19 +41,33 @@ def test_defaults() -> None:
     assert settings.checkpoint_container == "photo-sync"
     assert settings.run_interval == timedelta(hours=12)
     assert settings.user_filter == (
-        "accountEnabled eq true and userType eq 'Member' and "
-        "assignedPlans/any(p:p/service eq 'exchange' and p/capabilityStatus eq 'Enabled')"
+        "accountEnabled eq true and userType ne 'Guest' and "
+        "(assignedPlans/any(p:p/service eq 'exchange' and p/capabilityStatus eq 'Enabled') or "
+        "assignedPlans/any(p:p/service eq 'exchange' and p/capabilityStatus eq 'Warning'))"
     )
     assert settings.sync_group_id is None
     assert (settings.dry_run, settings.remove_photos) == (False, True)
     assert settings.removal_confirmations == 2
     assert settings.removal_limit == RemovalLimit(None, 5.0)
     assert settings.reverify_days == 30
+    assert settings.leaver_days == 30
     assert settings.thumbnail_sizes == (48, 96, 300)
     assert settings.time_budget == 1500.0
-    assert settings.max_concurrency == 8
+    assert settings.max_concurrency == 32
+    assert settings.sharepoint_satellites == ()
+    assert settings.pilot is False
+    assert settings.portal_client_id is None
     assert settings.company == "PhotoSync"
     assert settings.schedule is None
+    assert settings.warnings == ()
+
+
+def test_filter_of_version_1() -> None:
+    """The form for a Graph that refuses the default is the one that version 1.0.0 used."""
+    assert FILTER_OF_VERSION_1 == (
+        "accountEnabled eq true and userType eq 'Member' and "
+        "assignedPlans/any(p:p/service eq 'exchange' and p/capabilityStatus eq 'Enabled')"
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,6 +151,9 @@ def test_endpoints_can_be_set_one_by_one() -> None:
         ("CHECKPOINT_CONTAINER", "a-b-3", "checkpoint_container", "a-b-3"),
         ("SYNC_SCHEDULE", "0 */15 1-5 * * *", "schedule", "0 */15 1-5 * * *"),
         ("SYNC_SCHEDULE", "0,30 2 * * Mon-Fri", "schedule", "0,30 2 * * Mon-Fri"),
+        # As the Functions host gets it; the check "function schedule" judges it.
+        ("SYNC_SCHEDULE", "0 0 2 * * *\n", "schedule", "0 0 2 * * *\n"),
+        ("SYNC_SCHEDULE", "0 0 1 * * monkey", "schedule", "0 0 1 * * monkey"),
         ("RUN_INTERVAL_HOURS", "0", "run_interval", timedelta(0)),
         ("RUN_INTERVAL_HOURS", "1.5", "run_interval", timedelta(minutes=90)),
         ("RUN_INTERVAL_HOURS", "168", "run_interval", timedelta(days=7)),
@@ -151,9 +168,25 @@ def test_endpoints_can_be_set_one_by_one() -> None:
         ("REMOVAL_LIMIT", "2.5 %", "removal_limit", RemovalLimit(None, 2.5)),
         ("REVERIFY_DAYS", "0", "reverify_days", 0),
         ("THUMBNAIL_SIZES", " 16, 72 ,1024", "thumbnail_sizes", (16, 72, 1024)),
-        ("TIME_BUDGET_SECONDS", "30", "time_budget", 30.0),
+        ("LEAVER_DAYS", "0", "leaver_days", 0),
+        ("LEAVER_DAYS", "365", "leaver_days", 365),
+        ("TIME_BUDGET_SECONDS", "60", "time_budget", 60.0),
         ("TIME_BUDGET_SECONDS", "3300", "time_budget", 3300.0),
-        ("MAX_CONCURRENCY", "32", "max_concurrency", 32),
+        ("MAX_CONCURRENCY", "64", "max_concurrency", 64),
+        ("PILOT", "true", "pilot", True),
+        ("PORTAL_CLIENT_ID", GUID, "portal_client_id", GUID.lower()),
+        (
+            "SHAREPOINT_SATELLITES",
+            "Fabrikam-my.sharepoint.com, https://wingtip-my.sharepoint.com",
+            "sharepoint_satellites",
+            ("https://fabrikam-my.sharepoint.com", "https://wingtip-my.sharepoint.com"),
+        ),
+        (
+            "SHAREPOINT_SATELLITES",
+            "http://127.0.0.1:7103",
+            "sharepoint_satellites",
+            ("http://127.0.0.1:7103",),
+        ),
         ("COMPANY", "Contoso, Inc.", "company", "Contoso, Inc."),
     ],
 )
@@ -191,6 +224,14 @@ def test_accepted(name: str, text: str, field: str, value: object) -> None:
         ("SYNC_SCHEDULE", "nightly"),
         ("SYNC_SCHEDULE", "* * * *"),
         ("SYNC_SCHEDULE", "* * * * * * *"),
+        ("SYNC_SCHEDULE", "@daily"),
+        ("SYNC_SCHEDULE", "0 \u0665 2 * * *"),
+        ("SHAREPOINT_SATELLITES", "fabrikam-my.sharepoint.com,"),
+        ("SHAREPOINT_SATELLITES", "fabrikam-my.sharepoint.com/evil"),
+        ("SHAREPOINT_SATELLITES", "http://fabrikam-my.sharepoint.com"),
+        ("SHAREPOINT_SATELLITES", "a@b"),
+        ("PILOT", "on"),
+        ("PORTAL_CLIENT_ID", "photo-sync"),
         ("RUN_INTERVAL_HOURS", "-1"),
         ("RUN_INTERVAL_HOURS", "nan"),
         ("RUN_INTERVAL_HOURS", "168.1"),
@@ -211,10 +252,12 @@ def test_accepted(name: str, text: str, field: str, value: object) -> None:
         ("THUMBNAIL_SIZES", "48,96,96"),
         ("THUMBNAIL_SIZES", "15,96,300"),
         ("THUMBNAIL_SIZES", "48,96,1025"),
-        ("TIME_BUDGET_SECONDS", "29.9"),
+        ("LEAVER_DAYS", "366"),
+        ("LEAVER_DAYS", "-1"),
+        ("TIME_BUDGET_SECONDS", "59.9"),
         ("TIME_BUDGET_SECONDS", "3301"),
         ("MAX_CONCURRENCY", "0"),
-        ("MAX_CONCURRENCY", "33"),
+        ("MAX_CONCURRENCY", "65"),
         ("MAX_CONCURRENCY", "\u0663"),  # a digit, but not one we print
         ("COMPANY", "A|B"),
         ("COMPANY", "A/B"),
@@ -350,3 +393,50 @@ def test_longest_budget_ends_before_the_platform_does() -> None:
 
     longest = with_(TIME_BUDGET_SECONDS="3300").time_budget
     assert longest + 120 <= 3600 * hours + 60 * minutes + seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("REMOVE_PHOTO", "REMOVE_PHOTOS"),  # one letter less
+        ("REMOVE_PHOTOSS", "REMOVE_PHOTOS"),  # one more
+        ("REMOVE_FHOTOS", "REMOVE_PHOTOS"),  # another one
+        ("REMOVE_PHTOOS", "REMOVE_PHOTOS"),  # two swapped
+        ("remove_photos", "REMOVE_PHOTOS"),  # names are case-sensitive on Linux
+        ("XREMOVE_PHOTOS", "REMOVE_PHOTOS"),
+        ("ILOT", "PILOT"),
+        ("LEAVER_DAY", "LEAVER_DAYS"),
+    ],
+)
+def test_probable_misspelling(name: str, meant: str) -> None:
+    """A setting one letter off a known one is named with the known one and stops nothing."""
+    settings = with_(**{name: "anything"})
+
+    (warning,) = settings.warnings
+    assert warning.startswith(f"{name}: ")
+    assert meant in warning
+    assert settings.remove_photos is True
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["REMOVE_PHOT", "REMOVEPHOTOSS", "PHOTOS_REMOVE", "PATH", "CLO", "WEBSITE_SITE_NAME", ""],
+)
+def test_other_names_are_no_misspellings(name: str) -> None:
+    """Two letters off is another setting, which belongs to somebody else."""
+    assert with_(**{name: "x"}).warnings == ()
+
+
+def test_settings_are_not_one_letter_apart() -> None:
+    """No setting is taken for the misspelling of another."""
+    values = {s.name: s.default for s in SETTINGS if s.default}
+    assert load(LEAST | values).warnings == ()
+
+
+def test_problems_stand_one_a_line() -> None:
+    """The text of the error has a line for each problem."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(LEAST | {"CLOUD": "mars", "DRY_RUN": "maybe"})
+
+    lines = str(caught.value).splitlines()
+    assert [line.partition("=")[0] for line in lines] == ["CLOUD", "DRY_RUN"]

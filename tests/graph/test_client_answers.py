@@ -14,8 +14,7 @@ from shared.errors import (
     RequestRejected,
     UserUnknown,
 )
-from shared.graph.client import PHOTO_LIMIT_BYTES, Graph
-from shared.graph.photo_versions import NoPhoto, Unknown, Version
+from shared.graph import PHOTO_LIMIT_BYTES, Graph, NoPhoto, Unknown, Version
 from shared.model import User
 from tests.support.scripted_service import Loopback, answer, budget, client
 
@@ -56,6 +55,7 @@ def item(number: int, status: int, body: object = None, **headers: object) -> di
     return {"id": str(number), "status": status, "headers": named, "body": body}
 
 
+GONE = {"error": {"code": "ImageNotFound"}}
 PHOTO = {"@odata.mediaEtag": '"A"', "width": 648, "height": 648}
 
 
@@ -85,7 +85,7 @@ def test_next_links_that_lead_nowhere(far: Loopback, graph: Graph, link: object)
     target = link.format(url=far.url, host=host) if isinstance(link, str) else link
     far.script(page(entry(0), link=target))
     with pytest.raises(MalformedResponse, match="nextLink"):
-        list(graph.users("filter"))
+        list(graph.user_pages("filter"))
     assert len(far.requests) == 1
 
 
@@ -95,7 +95,7 @@ def test_next_links_that_go_round(far: Loopback, graph: Graph, length: int) -> N
     links = [f"{far.url}/v1.0/users?$skiptoken={n}" for n in range(length)]
     far.script(*[page(link=link) for link in links], page(link=links[0]))
     with pytest.raises(MalformedResponse, match="nextLink"):
-        list(graph.users("filter"))
+        list(graph.user_pages("filter"))
     assert len(far.requests) == length + 1
 
 
@@ -107,7 +107,7 @@ def test_a_link_to_the_first_page(far: Loopback, graph: Graph) -> None:
 
     far.script(again)
     with pytest.raises(MalformedResponse):
-        list(graph.users("filter"))
+        list(graph.user_pages("filter"))
     assert len(far.requests) == 1
 
 
@@ -115,7 +115,7 @@ def test_every_page_is_asked_as_an_advanced_query(far: Loopback, graph: Graph) -
     """The header goes with every page, the link is followed as it came, empty pages are read."""
     link = f"{far.url}/v1.0/users?$skiptoken=a'b%20c&x=1"
     far.script(page(entry(0), link=link), page(link=link + "2"), page(entry(1)))
-    assert [len(p.users) for p in graph.users("a eq 'b&c'")] == [1, 0, 1]
+    assert [len(p.users) for p in graph.user_pages("a eq 'b&c'")] == [1, 0, 1]
     assert {r.headers["consistencylevel"] for r in far.requests} == {"eventual"}
     assert far.url + far.requests[1].target == link
     assert far.requests[0].query() == {
@@ -131,7 +131,7 @@ def test_a_page_of_another_shape(far: Loopback, graph: Graph, body: object) -> N
     """A list that is no list is an error, not an empty list."""
     far.script(Response(200, b"null") if body is None else answer(200, body))
     with pytest.raises(MalformedResponse):
-        list(graph.users("filter"))
+        list(graph.user_pages("filter"))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_entries_that_cannot_be_used_are_counted(
 ) -> None:
     """They are told, so that nobody takes their users for gone."""
     far.script(page(entry(0), unusable, **{"@odata.count": 2}))
-    (only,) = graph.users("filter")
+    (only,) = graph.user_pages("filter")
     assert only.users == [User(IDS[0], "a@b.c")]
     assert (only.expected, only.unusable) == (2, 1)
 
@@ -166,7 +166,7 @@ def test_entries_that_cannot_be_used_are_counted(
 def test_ids_are_lower_case(far: Loopback, graph: Graph) -> None:
     """One user has one id, however it is written."""
     far.script(page({"id": IDS[0].upper(), "userPrincipalName": "A@B.c"}))
-    assert next(graph.users("filter")).users == [User(IDS[0], "A@B.c")]
+    assert next(graph.user_pages("filter")).users == [User(IDS[0], "A@B.c")]
 
 
 @pytest.mark.parametrize(
@@ -203,9 +203,9 @@ def test_the_longest_wait_of_the_items_counts(
             item(1, 429, RETRY_AFTER=90),
             item(2, 503, Retry_After="30"),
         ),
-        batch(item(2, 200, PHOTO), item(0, 200, PHOTO), item(1, 404)),
+        batch(item(2, 200, PHOTO), item(0, 200, PHOTO), item(1, 404, GONE)),
     )
-    assert graph.versions(IDS) == {
+    assert graph.photo_versions(IDS) == {
         IDS[0]: Version('"A"'),
         IDS[1]: NoPhoto(),
         IDS[2]: Version('"A"'),
@@ -215,8 +215,10 @@ def test_the_longest_wait_of_the_items_counts(
 
 def test_failures_and_throttling_in_one_batch(far: Loopback, graph: Graph) -> None:
     """Items that fail for different reasons are both asked again, and both bounded."""
-    far.script(batch(item(0, 429), item(1, 500), item(2, 404)), batch(item(0, 429), item(1, 500)))
-    seen = graph.versions(IDS)
+    far.script(
+        batch(item(0, 429), item(1, 500), item(2, 404, GONE)), batch(item(0, 429), item(1, 500))
+    )
+    seen = graph.photo_versions(IDS)
     assert seen.pop(IDS[2]) == NoPhoto()
     assert all(isinstance(each, Unknown) for each in seen.values())
     assert len(far.requests) < 15
@@ -230,17 +232,17 @@ def test_slow_progress_is_no_failure(far: Loopback, graph: Graph) -> None:
         for left in range(20, 0, -1)
     ]
     far.script(*rounds)
-    assert set(graph.versions(ids).values()) == {Version('"A"')}
+    assert set(graph.photo_versions(ids).values()) == {Version('"A"')}
     assert len(far.requests) == 20
 
 
 def test_424_with_answers_in_it(far: Loopback, graph: Graph) -> None:
     """Older documentation: the envelope is 424 when an item was throttled."""
     far.script(
-        batch(item(0, 429), item(1, 404), status=424),
+        batch(item(0, 429), item(1, 404, GONE), status=424),
         batch(item(0, 200, PHOTO)),
     )
-    assert graph.versions(IDS[:2]) == {IDS[0]: Version('"A"'), IDS[1]: NoPhoto()}
+    assert graph.photo_versions(IDS[:2]) == {IDS[0]: Version('"A"'), IDS[1]: NoPhoto()}
 
 
 @pytest.mark.parametrize(
@@ -255,17 +257,20 @@ def test_424_with_answers_in_it(far: Loopback, graph: Graph) -> None:
 def test_an_envelope_of_another_shape(far: Loopback, graph: Graph, reply: Response) -> None:
     """Nobody is without a photo because the envelope is broken."""
     far.script(reply)
-    with pytest.raises(MalformedResponse):
-        graph.versions(IDS)
+    seen = graph.photo_versions(IDS)
+    assert seen.keys() == set(IDS)
+    for each in seen.values():
+        assert isinstance(each, Unknown)
+        assert isinstance(each.error, MalformedResponse)
 
 
 @pytest.mark.parametrize("body", ["x", [], None, {"error": "odd"}, {"error": {"code": ["odd"]}}])
 def test_odd_bodies_of_items(far: Loopback, graph: Graph, body: Any) -> None:
     """An item's body of any shape is read or unknown."""
     far.script(batch(item(0, 200, body), item(1, 404, body), item(2, 400, body)))
-    seen = graph.versions(IDS)
+    seen = graph.photo_versions(IDS)
     assert isinstance(seen[IDS[0]], Unknown | Version)
-    assert seen[IDS[1]] == NoPhoto()
+    assert isinstance(seen[IDS[1]], Unknown)
     assert isinstance(seen[IDS[2]], Unknown)
 
 

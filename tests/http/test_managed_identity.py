@@ -10,7 +10,7 @@ import pytest
 from local.support.clock import VirtualClock
 from shared.config.settings import load
 from shared.errors import TokenUnavailable
-from shared.http.managed_identity import ManagedIdentity
+from shared.http import ManagedIdentity
 from tests.support.identity_endpoints import Platform, jwt, serving
 
 GRAPH = "https://graph.microsoft.com"

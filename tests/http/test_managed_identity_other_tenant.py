@@ -9,7 +9,7 @@ import requests
 from local.support.clock import VirtualClock
 from shared.config.settings import load
 from shared.errors import TokenUnavailable
-from shared.http.managed_identity import ManagedIdentity
+from shared.http import ManagedIdentity
 from tests.support.identity_endpoints import Login, Platform, certified, jwt, serving
 
 GRAPH = "https://graph.microsoft.com"

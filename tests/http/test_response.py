@@ -19,7 +19,8 @@ from shared.errors import (
     RequestRejected,
     ServiceError,
 )
-from shared.http.response import Response, error_of, evidence_of, number, printable, retry_after
+from shared.http import Response, error_of, number, printable, retry_after
+from shared.http.response import evidence_of
 
 ASKED = Evidence("graph", "GET", "https://graph.example/v1.0/users")
 REJECTED = (301, 302, 304, 400, 423, 501)

@@ -21,8 +21,7 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
-from shared.http.service import ATTEMPTS, THROTTLES, Meter
-from shared.http.transport import Request
+from shared.http import ATTEMPTS, THROTTLES, Meter, Request
 from tests.support.scripted_service import FakeTokens, Loopback, answer, budget, client
 
 GOOD = answer(200, {"value": 1})
@@ -132,12 +131,12 @@ def test_a_token_is_fetched_after_the_pause(far: Loopback) -> None:
     asked: list[float] = []
 
     class Tokens(FakeTokens):
-        def token(self, resource: str) -> str:
+        def token(self, resource: str, deadline: float = 0.0) -> str:  # noqa: ARG002
             asked.append(clock.monotonic())
             return super().token(resource)
 
     service = client(far.url, clock=clock, tokens=Tokens())
-    service.pace.pause(3000)
+    service.limiter.throttled(3000)
     service.send(budget(service), get(far))
     assert asked == [3000.0]
 
@@ -267,19 +266,34 @@ def test_one_429_slows_everybody(far: Loopback) -> None:
     assert min(seen[1:]) == 30
 
 
-def test_rate_limit_headers_slow_down_before_a_429(far: Loopback) -> None:
-    """When SharePoint says that little is left, everybody waits for the next window."""
-    few = {"RateLimit_Limit": "1200", "RateLimit_Remaining": "40", "RateLimit_Reset": "23"}
-    enough = few | {"RateLimit_Remaining": "240"}
-    far.script(answer(200, {}, **enough), answer(200, {}, **few), GOOD)
+def test_rate_limit_headers_space_out_the_requests(far: Loopback) -> None:
+    """When SharePoint says that little is left, the rest is spread over the window."""
+
+    def left(units: int) -> Response:
+        names = {"RateLimit_Limit": "1200", "RateLimit_Reset": "22"}
+        return answer(200, {}, RateLimit_Remaining=str(units), **names)
+
+    far.script(left(40), GOOD)
+    service = client(far.url)
+    limit = budget(service)
+    moments = []
+    for _ in range(20):
+        service.send(limit, get(far))
+        moments.append(service.clock.monotonic())
+    assert moments[0] == 0
+    assert 0.9 <= moments[1] <= 1
+    assert 17 <= moments[-1] <= 20
+
+
+def test_nothing_is_sent_once_the_quota_is_used_up(far: Loopback) -> None:
+    """Without a unit left, the next request goes out when the next window begins."""
+    spent = answer(200, {}, RateLimit_Limit="1200", RateLimit_Remaining="1", RateLimit_Reset="23")
+    far.script(spent, GOOD)
     service = client(far.url)
     limit = budget(service)
     service.send(limit, get(far))
     service.send(limit, get(far))
-    assert service.clock.monotonic() == 0
-    service.send(limit, get(far))
     assert service.clock.monotonic() == 23
-    assert service.pace.limit == 8
 
 
 @pytest.mark.parametrize(

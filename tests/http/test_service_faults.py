@@ -20,8 +20,7 @@ from shared.errors import (
     ServiceError,
     Unavailable,
 )
-from shared.http.service import ATTEMPTS, THROTTLES, backoff
-from shared.http.transport import Request
+from shared.http import ATTEMPTS, THROTTLES, Request, backoff
 from tests.support.scripted_service import Loopback, answer, budget, client
 
 GOOD = answer(200, {"value": 1})
@@ -155,7 +154,7 @@ def test_retry_after_is_obeyed(far: Loopback, status: int, form: str, body: byte
     service = client(far.url, clock=clock)
     service.send(budget(service), Request("GET", far.url))
     assert clock.monotonic() == 77
-    assert service.pace.limit == 4
+    assert service.limiter.limit == 2
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "", "1e3"])

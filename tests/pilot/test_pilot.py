@@ -11,7 +11,7 @@ from local.tenant.directory import Person
 from local.tenant.quirks import Quirks
 from shared import __version__
 from shared.errors import Evidence
-from shared.http.response import Response
+from shared.http import Response
 from shared.pilot import pilot
 from shared.pilot.context import Ground, root_of
 from shared.pilot.probes import ANSWERS

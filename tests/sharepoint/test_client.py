@@ -12,8 +12,7 @@ from local.tenant.directory import Person
 from shared.errors import AccessDenied, ConfigurationError, ProfileMissing
 from shared.model import ThumbnailLocation
 from shared.photos.thumbnails import Thumbnails
-from shared.sharepoint.client import ReadOnlySharePoint
-from shared.sharepoint.profiles import Profile
+from shared.sharepoint import Profile, ReadOnlySharePoint
 from tests.support.service_clients import IMAGES, Clients, as_user
 
 Make = Callable[..., Clients]
@@ -73,14 +72,14 @@ def test_the_whole_way_for_everybody(make: Make, quirks: dict[str, Any]) -> None
         assert here.shown(person) == [IMAGES.small, IMAGES.medium, IMAGES.large]
         assert here.write(person) == place
         assert here.profile_of(person).shows(place)
-        assert here.sharepoint.has_files(place, IMAGES)
+        assert here.sharepoint.has_content(place, IMAGES)
         assert here.sharepoint.thumbnail(place, "M") == IMAGES.medium
         here.sharepoint.hide(person.upn, place)
         here.sharepoint.recycle(place)
         here.sharepoint.recycle(place)
         assert here.shown(person) == [None, None, None]
         assert not here.profile_of(person).shows(place)
-        assert not here.sharepoint.has_files(place, IMAGES)
+        assert not here.sharepoint.has_content(place, IMAGES)
         assert here.sharepoint.thumbnail(place, "M") is None
 
 
@@ -90,7 +89,7 @@ def test_nobody_overwrites_another(here: Clients) -> None:
     for person in people:
         place = here.place_of(person)
         own = person.id.encode()
-        here.sharepoint.upload(place, Thumbnails(own + b"S", own + b"M", own + b"L"))
+        here.upload(place, Thumbnails(own + b"S", own + b"M", own + b"L"))
         here.sharepoint.show(person.upn, place)
     for person in people:
         assert here.shown(person) == [person.id.encode() + size for size in (b"S", b"M", b"L")]
@@ -111,7 +110,7 @@ def test_any_name(make: Make, kind: str, batches: bool) -> None:
 def test_any_file_name(here: Clients, prefix: str) -> None:
     """Names of files and folders with any letters stay names."""
     place = ThumbnailLocation(here.mysite, "Profile Pictures", prefix)
-    here.sharepoint.upload(place, IMAGES)
+    here.upload(place)
     files = here.tenant.sharepoint.files("mysite")
     assert files[place.path("L")] == IMAGES.large
     assert here.sharepoint.thumbnail(place, "L") == IMAGES.large
@@ -128,7 +127,7 @@ def test_what_a_changed_user_costs(here: Clients) -> None:
     here.sharepoint.profiles([as_user(person) for person in people])
     place = here.place_of(people[0])
     here.tenant.tape.clear()
-    here.sharepoint.upload(place, IMAGES)
+    here.upload(place)
     here.sharepoint.show(people[0].upn, place)
     entries = here.tenant.tape.entries()
     assert [entry.operation for entry in entries] == ["file.upload"] * 3 + ["profile.write"]
@@ -177,7 +176,7 @@ def test_a_digest_that_is_never_right(here: Clients) -> None:
     code = "-2130575251, Microsoft.SharePoint.SPException"
     here.fault("status", operation="file.upload", status=403, code=code, times=None)
     with pytest.raises(AccessDenied):
-        here.sharepoint.upload(place, IMAGES)
+        here.upload(place)
     assert (here.count("file.upload"), here.count("digest")) == (2, 1)
 
 
@@ -225,7 +224,7 @@ def test_a_dry_run_changes_nothing(make: Make) -> None:
     person = here.person("ordinary")
     place = ThumbnailLocation(mysite, dry.folder(mysite), person.id)
     dry.profiles([as_user(person)])
-    dry.upload(place, IMAGES)
+    dry.upload(place, "M", IMAGES.medium)
     dry.show(person.upn, place)
     dry.hide(person.upn, place)
     dry.recycle(place)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local.tenant import Quirks, Quotas
+from local.tenant.directory import Person
 from shared.errors import (
     AccessDenied,
     LeaseLost,
@@ -20,7 +21,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.model import ThumbnailLocation, User
-from shared.sharepoint.profiles import Profile
+from shared.sharepoint import Profile
 from tests.support.service_clients import IMAGES, Clients, as_user
 
 Make = Callable[..., Clients]
@@ -35,6 +36,17 @@ def make() -> Iterator[Make]:
 @pytest.fixture
 def here(make: Make) -> Clients:
     return make()
+
+
+def profiled(here: Clients) -> list[Person]:
+    """Everybody who has a profile."""
+    return [person for person in here.tenant.directory.people.values() if person.has_profile]
+
+
+def write(here: Clients, person: Person, location: ThumbnailLocation) -> None:
+    """Upload `IMAGES` for a person and show them."""
+    here.upload(location)
+    here.sharepoint.show(person.upn, location)
 
 
 # -- refusals --
@@ -57,15 +69,56 @@ def test_roles_that_are_missing_are_named(here: Clients) -> None:
     with pytest.raises(PermissionMissing, match=r"Sites\.FullControl\.All"):
         here.sharepoint.folder(here.mysite)
     with pytest.raises(AccessDenied):
-        here.sharepoint.upload(place, IMAGES)
+        here.upload(place)
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_batch_of_profiles(here: Clients, status: int) -> None:
-    """AccessDenied as a whole: the role is named."""
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 501])
+def test_batches_that_are_refused(here: Clients, status: int) -> None:
+    """Where SharePoint refuses $batch, everybody is read alone, and $batch is not asked again."""
     here.fault("status", operation="profile.batch", status=status, times=None)
-    with pytest.raises(PermissionMissing, match=r"User\.ReadWrite\.All"):
-        here.sharepoint.profiles(here.users()[:3])
+    users = [as_user(person) for person in profiled(here)[:20]]
+    for _ in range(2):
+        found = here.sharepoint.profiles(users)
+        assert all(isinstance(profile, Profile) for profile in found.values())
+    assert (here.count("profile.batch"), here.count("profile.read")) == (1 + (status == 401), 40)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_batches_that_always_fail(here: Clients, status: int) -> None:
+    """Where $batch always fails, everybody is read alone for the rest of the invocation."""
+    here.fault("status", operation="profile.batch", status=status, body="html", times=None)
+    users = [as_user(person) for person in profiled(here)[:20]]
+    here.sharepoint.profiles(users)
+    tried = here.count("profile.batch")
+    found = here.sharepoint.profiles(users)
+    assert all(isinstance(profile, Profile) for profile in found.values())
+    assert (here.count("profile.batch"), here.count("profile.read")) == (tried, 40)
+    assert tried < 25
+
+
+@pytest.mark.parametrize("status", [400, 500, 503])
+@pytest.mark.parametrize("position", [0, 7, 19])
+def test_a_user_who_spoils_every_batch(here: Clients, status: int, position: int) -> None:
+    """They are read alone, everybody else in batches, and batches stay in use."""
+    people = profiled(here)[:20]
+    poison = people[position].id
+    here.fault("status", operation="profile.batch", status=status, person=poison, times=None)
+    found = here.sharepoint.profiles([as_user(person) for person in people])
+    assert all(isinstance(profile, Profile) for profile in found.values())
+    assert here.count("profile.batch") + here.count("profile.read") < 16
+    here.tenant.tape.clear()
+    here.sharepoint.profiles([as_user(person) for person in profiled(here)[20:40]])
+    assert here.tenant.tape.count() == 1
+
+
+def test_a_refused_identity(here: Clients) -> None:
+    """Everybody is refused: each user has the error, after few requests."""
+    for operation in ("profile.batch", "profile.read"):
+        here.fault("forbidden", operation=operation, times=None)
+    found = here.sharepoint.profiles(here.users()[:20])
+    assert len(found) == 20
+    assert all(isinstance(profile, AccessDenied) for profile in found.values())
+    assert here.tenant.tape.count() <= 6
 
 
 def test_a_profile_on_a_foreign_host(here: Clients) -> None:
@@ -74,7 +127,7 @@ def test_a_profile_on_a_foreign_host(here: Clients) -> None:
     with pytest.raises(RequestRejected, match="not a My Site host"):
         here.sharepoint.host_of(profile)
     with pytest.raises(ValueError):
-        here.sharepoint.upload(ThumbnailLocation(profile.host, "Profile Pictures", "x"), IMAGES)
+        here.upload(ThumbnailLocation(profile.host, "Profile Pictures", "x"))
     assert here.sharepoint.host_of(Profile("", "", "")) == here.mysite
     assert not here.sharepoint.accepts(ThumbnailLocation(profile.host, "x", "y"))
 
@@ -88,8 +141,8 @@ def test_the_guard_stops_every_write(here: Clients) -> None:
         raise LeaseLost("taken over")
 
     object.__setattr__(here.budget, "guard", lost)
-    writes: list[Callable[[], None]] = [
-        lambda: here.sharepoint.upload(place, IMAGES),
+    writes: list[Callable[[], object]] = [
+        lambda: here.upload(place),
         lambda: here.sharepoint.show(person.upn, place),
         lambda: here.sharepoint.hide(person.upn, place),
         lambda: here.sharepoint.recycle(place),
@@ -165,7 +218,7 @@ def test_files_that_cannot_be_written(
     place = here.place_of(here.person("ordinary"))
     here.fault("status", operation="file.upload", status=status, code=code, times=None)
     with pytest.raises(error, match=code.partition(",")[0]):
-        here.sharepoint.upload(place, IMAGES)
+        here.upload(place)
     assert here.count("file.upload") == 1
 
 
@@ -184,7 +237,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("operation", ["folder.read", "profile.batch", "file.upload"])
+@pytest.mark.parametrize("operation", ["folder.read", "profile.read", "file.upload"])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_faults_that_pass(here: Clients, operation: str, kind: dict[str, Any]) -> None:
     """Every call gets over every passing fault, and the picture is right."""
@@ -207,13 +260,20 @@ def test_writes_that_are_repeated(make: Make, kind: dict[str, Any], queries: boo
     assert here.shown(person) == [IMAGES.small, IMAGES.medium, IMAGES.large]
 
 
-@pytest.mark.parametrize("operation", ["profile.batch", "file.upload", "profile.write"])
+@pytest.mark.parametrize("operation", ["profile.read", "file.upload", "profile.write"])
 def test_faults_that_last(here: Clients, operation: str) -> None:
     """A service that stays down is an error with its status."""
+    person = here.person("ordinary")
+    location = here.place_of(person)
     here.fault("status", operation=operation, status=503, body="html", times=None)
-    with pytest.raises(Unavailable) as caught:
-        here.write(here.person("ordinary"))
-    assert caught.value.evidence.status == 503
+    if operation == "profile.read":
+        error: object = here.sharepoint.profiles([as_user(person)])[person.id]
+    else:
+        with pytest.raises(Unavailable) as caught:
+            write(here, person, location)
+        error = caught.value
+    assert isinstance(error, Unavailable)
+    assert error.evidence.status == 503
 
 
 # -- quotas --

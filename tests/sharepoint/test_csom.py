@@ -15,7 +15,7 @@ from shared.errors import (
     ProfileMissing,
     RequestRejected,
 )
-from shared.http.response import Response
+from shared.http import Response
 from shared.sharepoint.csom import check, set_properties
 
 ASKED = Evidence("sharepoint", "POST", "https://admin.example/_vti_bin/client.svc/ProcessQuery")
@@ -143,7 +143,7 @@ def test_200_is_no_success(value: object, error: type[PhotoSyncError]) -> None:
 def test_the_error_carries_the_evidence() -> None:
     """Code, type and text of SharePoint are in the message."""
     info = head(ErrorCode=-7, ErrorTypeName="X.Y", ErrorMessage="no\nway")
-    with pytest.raises(RequestRejected, match=r"-7 X\.Y \(no way\)"):
+    with pytest.raises(RequestRejected, match=r"-7, X\.Y \(no way\)"):
         check(reply(info))
 
 

@@ -16,9 +16,9 @@ from urllib3 import HTTPResponse
 from local.support.azurite import Azurite
 from local.support.clock import VirtualClock
 from shared.app import App
-from shared.checkpoint.records import Photo, Record, iso
+from shared.checkpoint import Photo, Record, iso
 from shared.clock import Clock
-from shared.config import settings
+from shared.config import load
 from shared.model import Outcome, ThumbnailLocation
 
 ID = "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0"
@@ -34,7 +34,7 @@ def program(azurite: Azurite, *, clock: Clock | None = None, **changed: str) -> 
         "SHAREPOINT_TENANT": "contoso",
         **changed,
     }
-    return App(settings.load(environ), clock or VirtualClock())
+    return App(load(environ), clock or VirtualClock())
 
 
 def put(container: ContainerClient, name: str, data: bytes) -> None:

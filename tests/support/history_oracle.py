@@ -9,8 +9,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from local.tenant import Person
-from shared.checkpoint import runs
-from shared.checkpoint.records import parse_shard, seconds_of
+from shared.checkpoint import runs, seconds_of
+from shared.checkpoint.records import parse_shard
 from shared.checkpoint.runs import Run
 from shared.errors import BrokenState
 from shared.model import Outcome
@@ -59,7 +59,7 @@ class Judge(Oracle):
             return
         for user_id, record in records.items():
             if record.photo:
-                place = record.photo.place
+                place = record.photo.location
                 self._forgotten.add(user_id)
                 self._lost |= {f"{place.host}{place.path(size)}" for size in "SML"}
 
@@ -97,13 +97,13 @@ class Judge(Oracle):
             return
         assert run.counts.keys() <= {outcome.value for outcome in Outcome}, run.counts
         assert all(number >= 0 for number in run.counts.values()), run.counts
-        assert sum(run.counts.values()) == run.in_scope, run.counts
+        assert sum(outcomes(run).values()) == run.listed, run.counts
 
     def converged(self, run: Run) -> None:
         """After enough clean runs: all as it should be."""
         assert (run.status, run.reason) == ("completed", ""), run
         self.account(run)
-        assert run.in_scope == len(self.people()), run
+        assert run.listed == len(self.people()), run
         wrong = self.wrong()
         for person in self.people():
             if person.photo is None and person.id in self._forgotten:

@@ -10,7 +10,7 @@ from local.support.clock import VirtualClock
 from local.tenant.faults import Delivery
 from local.tenant.http import Request, Response
 from local.tenant.server import Listener
-from shared.http.service import Budget, Service
+from shared.http import Budget, Service
 
 type Reply = Response | Delivery | tuple[Response, Delivery] | Callable[[], Response]
 
@@ -67,11 +67,11 @@ class FakeTokens:
     def __init__(self) -> None:
         self.renewed = 0
 
-    def token(self, resource: str) -> str:
+    def token(self, resource: str, deadline: float = 0.0) -> str:  # noqa: ARG002
         """A token for this origin."""
         return f"secret-{self.renewed}-of-{resource}"
 
-    def forget(self, resource: str) -> None:
+    def forget(self, resource: str, refused: str = "") -> None:  # noqa: ARG002
         """Renew."""
         del resource
         self.renewed += 1

@@ -6,13 +6,11 @@ from typing import Any, Self
 from local.support.clock import VirtualClock
 from local.tenant import Fault, Quirks, Quotas, Tenant
 from local.tenant.directory import Person
-from shared.graph.client import Graph
-from shared.http.service import Budget, Service
+from shared.graph import Graph
+from shared.http import Budget, Service
 from shared.model import ThumbnailLocation, User
 from shared.photos.thumbnails import Thumbnails
-from shared.sharepoint.client import SharePoint, owns
-from shared.sharepoint.locations import choose
-from shared.sharepoint.profiles import Profile
+from shared.sharepoint import Profile, SharePoint, files_of, owns
 
 IMAGES = Thumbnails(b"small", b"medium!", b"large bytes")
 
@@ -128,20 +126,17 @@ class Clients:
 
     def place_of(self, person: Person) -> ThumbnailLocation:
         """Where the program would write this person's files."""
-        profile = self.profile_of(person)
-        host = self.sharepoint.host_of(profile)
-        return choose(
-            picture_url=profile.picture_url,
-            host=host,
-            user_id=person.id,
-            upn=person.upn,
-            folder=self.sharepoint.folder(host),
-        )
+        return self.sharepoint.location(self.profile_of(person), person.id)
+
+    def upload(self, location: ThumbnailLocation, thumbnails: Thumbnails = IMAGES) -> None:
+        """Upload three files, M last."""
+        for size, data in files_of(thumbnails).items():
+            self.sharepoint.upload(location, size, data)
 
     def write(self, person: Person) -> ThumbnailLocation:
         """Upload `IMAGES` for a person and show them."""
         place = self.place_of(person)
-        self.sharepoint.upload(place, IMAGES)
+        self.upload(place)
         self.sharepoint.show(person.upn, place)
         return place
 

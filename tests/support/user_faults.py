@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from local.tenant import Fault, Tenant
-from shared.checkpoint.runs import INTERRUPTED, Run
+from shared.checkpoint import INTERRUPTED, Run
 from shared.errors import RunStopped
 from tests.support import failures
 from tests.support.failure_kinds import (
@@ -110,7 +110,7 @@ class Stage:
         except RunStopped:
             run = self.world.kept_run()
         assert self.oracle.false_claims() == []
-        assert sum(run.counts.values()) == run.in_scope
+        assert sum(outcomes(run).values()) == run.listed
         return run
 
     def through(self) -> Run:

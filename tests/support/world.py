@@ -14,10 +14,11 @@ from local.support.azurite import Azurite
 from local.support.clock import VirtualClock
 from local.tenant import Entry, Quirks, Quotas, Tenant
 from shared.app import App
-from shared.checkpoint.records import Record, parse_shard
-from shared.checkpoint.runs import Run
-from shared.config import settings
+from shared.checkpoint import Record, Run
+from shared.checkpoint.records import parse_shard
+from shared.config import load
 from shared.errors import BrokenState, RunStopped
+from shared.model import Outcome
 from shared.sync import nightly, on_demand
 from shared.sync.user_sync import Result
 
@@ -76,9 +77,12 @@ class World:
         self.tenant.stop()
 
     def app(self, **changed: str) -> App:
-        """The program as a new process would have it, with settings changed for good."""
+        """The program as a new process would have it, with settings changed for good.
+
+        Its lease never runs out by its own clock: however slow the machine, storage decides.
+        """
         self.settings.update(changed)
-        self._app = App(settings.load(self.settings), self.clock)
+        self._app = App(load(self.settings), self.clock, lease_clock=lambda: 0.0)
         return self._app
 
     def fire(self, **changed: str) -> Run:
@@ -166,7 +170,7 @@ def _gather(tenant: Tenant, shards: int) -> None:
 
 def outcomes(run: Run) -> dict[str, int]:
     """Counts of a run without the zeros."""
-    return {name: number for name, number in run.counts.items() if number}
+    return {outcome.value: run.count_of(outcome) for outcome in Outcome if run.count_of(outcome)}
 
 
 def jpeg(colour: tuple[int, int, int] = (200, 30, 60), side: int = 648) -> bytes:

@@ -1,146 +1,277 @@
-"""When a run in which nearly everything fails has to stop."""
+"""When a service is judged, and when a user."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from shared.errors import (
     AccessDenied,
-    DeadlineExceeded,
     Evidence,
-    InvalidPhoto,
+    HostUnavailable,
     MalformedResponse,
     NotFound,
+    PatienceExceeded,
     PermissionMissing,
-    ProfileMissing,
+    PhotoSyncError,
     RequestRejected,
     RunStopped,
     Throttled,
     Unavailable,
-    UserUnknown,
 )
-from shared.sync.circuit_breaker import (
-    REFUSALS,
-    TOLERATED,
-    WINDOW,
-    CircuitBreaker,
-    reading_breaker,
-    writing_breaker,
-)
+from shared.sync.circuit_breaker import CircuitBreaker
+from shared.sync.health import Health
 
-EVIDENCE = Evidence("sharepoint", "POST", "https://x.example/y", 500, "C-1", "down", "r-1")
-DOWN = Unavailable(EVIDENCE)
+ASKED = Evidence("sharepoint", "POST", "https://contoso-my.sharepoint.com/x", 503)
+DOWN = Unavailable(ASKED)
+DENIED = AccessDenied(ASKED)
 
 
-def breaker(*, probing: bool = False) -> CircuitBreaker:
-    return writing_breaker(probing=probing)
+class Canary:
+    """Answers as told, and counts how often it was asked."""
+
+    def __init__(self, *answers: bool | None) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    def __call__(self) -> bool | None:
+        self.asked += 1
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def feed(judge: CircuitBreaker, results: str) -> CircuitBreaker:
-    """`+` succeeded, `-` failed, `x` refused."""
-    for result in results:
-        if result == "+":
-            judge.succeeded()
-        else:
-            judge.failed(AccessDenied(EVIDENCE) if result == "x" else DOWN)
-    return judge
+def breaker(canary: Canary, *, probing: bool = False) -> CircuitBreaker:
+    return CircuitBreaker(
+        "writing to SharePoint",
+        resource="SharePoint",
+        role="Sites.FullControl.All",
+        canary=canary,
+        probing=probing,
+    )
 
 
-@pytest.mark.parametrize(
-    ("results", "stopped"),
-    [
-        ("", False),
-        ("-" * (WINDOW - 1), False),
-        ("-" * WINDOW, True),
-        ("+" * TOLERATED + "-" * (WINDOW - TOLERATED), True),
-        ("+" * (TOLERATED + 1) + "-" * (WINDOW - TOLERATED - 1), False),
-        ("+" * 500 + "-" * WINDOW, True),
-        ("-+" * 100, False),
-        (("-" * 9 + "+") * 10, True),  # 18 of 20
-        (("-" * 5 + "+") * 20, False),
-        ("x" * (REFUSALS - 1), False),
-        ("x" * REFUSALS, True),
-        ("-x-x-x", True),
-        ("+" + "x" * (WINDOW - 2), False),
-        ("+" + "x" * WINDOW, True),
-    ],
-)
-def test_when_it_stops(results: str, stopped: bool) -> None:
-    """Nearly all of the last results, or the first refusals without any success."""
-    assert (feed(breaker(), results).cause is not None) is stopped
+def fail(one: CircuitBreaker, number: int, error: PhotoSyncError = DOWN, first: int = 0) -> None:
+    for user in range(first, first + number):
+        one.failed(error, [f"user {user}"])
 
 
-def test_requests_are_bounded() -> None:
-    """A dead service is given up after a window, a missing permission after a few users."""
-    assert REFUSALS <= 3
-    assert WINDOW <= 20
+@pytest.mark.parametrize("answer", [False, None])
+def test_a_service_that_answers_nobody_stops_the_run(answer: bool | None) -> None:
+    """Twenty failed requests about twenty users, nobody succeeds, nor does the healthy user."""
+    one = breaker(canary := Canary(answer))
+    fail(one, 19)
+    assert (one.cause, canary.asked) == (None, 0)
+    fail(one, 1, first=19)
+    assert isinstance(one.cause, RunStopped)
+    assert "writing to SharePoint fails for everybody" in str(one.cause)
+    assert str(DOWN) in str(one.cause)
+    fail(one, 50)
+    assert canary.asked == 1
+
+
+def test_one_user_who_fails_a_hundred_times_is_no_outage() -> None:
+    """Distinct users count, not requests."""
+    one = breaker(canary := Canary(False))
+    for _ in range(100):
+        one.failed(DOWN, ["user 0"])
+    assert (one.cause, canary.asked) == (None, 0)
+
+
+def test_one_batch_of_twenty_users_is_one_request() -> None:
+    """A failed request about many users says no more than a failed request."""
+    one = breaker(canary := Canary(False))
+    for _ in range(19):
+        one.failed(DOWN, [f"user {n}" for n in range(20)])
+    assert (one.cause, canary.asked) == (None, 0)
+    one.failed(DOWN, ["user 0"])
+    assert one.cause is not None
+
+
+def test_a_success_in_between_forgives() -> None:
+    """The service works, so whoever fails has a trouble of their own."""
+    one = breaker(canary := Canary(False))
+    for _ in range(10):
+        fail(one, 19)
+        one.succeeded()
+    assert (one.cause, canary.asked) == (None, 0)
+
+
+def test_forty_poisoned_users_on_a_quiet_night_stop_nothing() -> None:
+    """When only users in trouble need requests, the healthy user tells their trouble from an
+    outage; and is asked ever less often."""
+    one = breaker(canary := Canary(True))
+    fail(one, 40)
+    assert one.cause is None
+    assert canary.asked == 1
+    fail(one, 400)
+    assert one.cause is None
+    assert canary.asked < 6
+
+
+def test_a_missing_permission_is_found_after_three_users() -> None:
+    """A refusal does not pass, so three are enough; the role is named."""
+    one = breaker(Canary(None))
+    fail(one, 2, DENIED)
+    assert one.cause is None
+    fail(one, 1, DENIED, first=2)
+    assert isinstance(one.cause, PermissionMissing)
+    assert "Sites.FullControl.All" in str(one.cause)
+
+
+@pytest.mark.parametrize("answer", [True, None])
+def test_refusals_among_successes_are_the_users_own(answer: bool | None) -> None:
+    """Who succeeded proves the permission, also when there is no healthy user to ask about."""
+    one = breaker(Canary(answer))
+    one.succeeded()
+    fail(one, 50, DENIED)
+    assert one.cause is None
+
+
+def test_an_outage_after_successes_is_found() -> None:
+    """That the service worked an hour ago does not prove that it works."""
+    one = breaker(Canary(None))
+    one.succeeded()
+    fail(one, 20)
+    assert isinstance(one.cause, RunStopped)
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        ProfileMissing("none yet"),
-        InvalidPhoto("broken"),
-        UserUnknown("gone"),
-        DeadlineExceeded("late"),
-        Throttled(EVIDENCE, 10),
-        ValueError("bug"),
+        NotFound(ASKED),
+        RequestRejected(ASKED),
+        Throttled(ASKED, 300, own=True),
         None,
+        ValueError("a bug"),
     ],
 )
-def test_what_is_no_failure_of_the_service(error: Exception | None) -> None:
-    """Errors of users, spent time and throttling never stop a run, not even a probing one."""
-    for probing in (False, True):
-        judge = breaker(probing=probing)
-        for _ in range(2 * WINDOW):
-            assert judge.failed(error) is False
-        assert judge.cause is None
-        assert judge.probing is probing
+def test_what_is_about_the_user_never_counts(error: Exception | None) -> None:
+    """404, 423, 400 and a pause of one user are theirs, however many they are."""
+    one = breaker(canary := Canary(False))
+    for user in range(100):
+        assert one.failed(error, [f"user {user}"]) is False
+    one.conclude()
+    assert (one.cause, canary.asked) == (None, 0)
 
 
 @pytest.mark.parametrize(
-    "kind", [Unavailable, MalformedResponse, AccessDenied, RequestRejected, NotFound]
-)
-def test_a_probing_run(kind: type[Exception]) -> None:
-    """After a stopped run one failure is enough, until something succeeds."""
-    judge = breaker(probing=True)
-    assert judge.probing
-    assert judge.failed(kind(EVIDENCE)) is True
-    assert judge.cause is not None
-    healed = breaker(probing=True)
-    healed.succeeded()
-    assert not healed.probing
-    assert healed.failed(kind(EVIDENCE)) is False
-    assert healed.cause is None
-
-
-def test_the_first_cause_stays() -> None:
-    """What comes after the decision does not change it."""
-    judge = feed(breaker(), "x" * REFUSALS)
-    cause = judge.cause
-    assert feed(judge, "-+" * 50).cause is cause
-
-
-@pytest.mark.parametrize(
-    ("judge", "resource", "role"),
+    "error",
     [
-        (reading_breaker(), "Microsoft Graph", "User.Read.All"),
-        (writing_breaker(), "SharePoint", "User.ReadWrite.All and Sites.FullControl.All"),
+        MalformedResponse(ASKED),
+        PatienceExceeded(ASKED),
+        HostUnavailable(ASKED, "https://contoso-my.sharepoint.com", "Wait."),
     ],
 )
-def test_a_missing_permission_is_named(judge: CircuitBreaker, resource: str, role: str) -> None:
-    """AccessDenied: which role on which resource, with the evidence."""
-    cause = feed(judge, "x" * REFUSALS).cause
-    assert isinstance(cause, PermissionMissing)
-    assert (cause.resource, cause.role) == (resource, role)
-    assert "r-1" in str(cause)
+def test_what_may_be_the_service_counts(error: PhotoSyncError) -> None:
+    """Time-outs, nonsense and a host that is missing are the service's when nobody succeeds."""
+    one = breaker(Canary(False))
+    fail(one, 20, error)
+    assert one.cause is not None
+
+
+def test_a_small_tenant_is_judged_at_the_end() -> None:
+    """Three users are too few to stop for, but when all is done and nobody was answered..."""
+    one = breaker(Canary(None))
+    fail(one, 3)
+    assert one.cause is None
+    one.conclude()
+    assert isinstance(one.cause, RunStopped)
 
 
 @pytest.mark.parametrize(
-    ("judge", "work"),
-    [(reading_breaker(), "reading from Microsoft Graph"), (breaker(), "working with SharePoint")],
+    ("users", "succeed", "answer"), [(2, 0, False), (5, 1, False), (9, 0, True)]
 )
-def test_a_dead_service_is_named(judge: CircuitBreaker, work: str) -> None:
-    """What failed, how, and what happens next."""
-    cause = feed(judge, "-" * WINDOW).cause
-    assert isinstance(cause, RunStopped)
-    for part in (work, "500 C-1 (down)", "r-1", "next firing tries one user"):
-        assert part in str(cause)
+def test_who_fails_beside_others_is_not_the_service(users: int, succeed: int, answer: bool) -> None:
+    """One or two users, users beside others, and users beside a healthy one stop nothing."""
+    one = breaker(Canary(answer))
+    for _ in range(succeed):
+        one.succeeded()
+    fail(one, users)
+    one.conclude()
+    assert one.cause is None
+
+
+def test_after_a_stop_one_failure_is_enough() -> None:
+    """The next firing tries one user; that failure is theirs to note, so the next one tries
+    another."""
+    one = breaker(Canary(None), probing=True)
+    assert one.probing
+    assert one.failed(DOWN, ["user 0"]) is True
+    assert one.cause is not None
+
+
+def test_after_a_stop_one_success_is_enough() -> None:
+    """Then everybody is taken again."""
+    one = breaker(Canary(None), probing=True)
+    one.succeeded()
+    assert not one.probing
+    assert one.failed(DOWN, ["user 0"]) is False
+    assert one.cause is None
+
+
+def test_after_a_stop_the_healthy_user_decides_about_a_poisoned_one() -> None:
+    """Whoever is tried first may be the one user with trouble."""
+    one = breaker(canary := Canary(True), probing=True)
+    assert one.failed(DOWN, ["user 0"]) is False
+    assert (one.cause, one.probing, canary.asked) == (None, False, 1)
+
+
+def test_many_threads_ask_about_the_healthy_user_once() -> None:
+    """While one thread asks, the others go on."""
+    asking, go = threading.Event(), threading.Event()
+
+    def canary() -> bool:
+        asking.set()
+        go.wait(10)
+        return False
+
+    one = CircuitBreaker("x", resource="SharePoint", role="r", canary=canary)
+    with ThreadPoolExecutor(30) as pool:
+        for user in range(60):
+            pool.submit(one.failed, DOWN, [f"user {user}"])
+        assert asking.wait(10)
+        go.set()
+    assert one.cause is not None
+
+
+def health(*, probing: bool = False) -> Health:
+    return Health(lambda _work, _host: Canary(False), home="https://a-my.x", probing=probing)
+
+
+def test_trouble_of_one_geo_fails_its_users_and_nobody_else() -> None:
+    """The run goes on as long as another geo's host works."""
+    one = health()
+    one.writing("https://a-my.x").succeeded()
+    fail(one.writing("https://aeur-my.x"), 20)
+    assert one.cause is None
+    one.require("https://a-my.x")
+    with pytest.raises(HostUnavailable, match=r"https://aeur-my\.x cannot be used"):
+        one.require("https://aeur-my.x")
+    fail(one.writing("https://a-my.x"), 20)
+    assert one.cause is not None
+
+
+def test_no_host_named_is_the_central_geo() -> None:
+    """A profile without a host belongs to the central My Site host."""
+    one = health()
+    assert one.writing("") is one.writing("https://a-my.x")
+
+
+@pytest.mark.parametrize("kind", ["versions", "photos", "profiles"])
+def test_each_kind_of_work_can_stop_the_run(kind: str) -> None:
+    """Versions may be had while the photos behind them fail for everybody."""
+    one = health()
+    for other in {"versions", "photos", "profiles"} - {kind}:
+        getattr(one, other).succeeded()
+    fail(getattr(one, kind), 3, DENIED)
+    assert isinstance(one.cause, PermissionMissing)
+    role = "User.ReadWrite.All" if kind == "profiles" else "ProfilePhoto.Read.All"
+    assert one.cause.role == role
+
+
+def test_probing_ends_with_the_first_write() -> None:
+    """That versions can be read does not prove that pictures can be written."""
+    one = health(probing=True)
+    one.versions.succeeded()
+    assert one.probing
+    one.writing("").succeeded()
+    assert not one.probing

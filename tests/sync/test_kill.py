@@ -9,9 +9,9 @@ import pytest
 
 from local.support.azurite import Azurite
 from local.tenant import Fault
+from shared import photos
 from shared.checkpoint.records import dump_shard, iso, parse_shard
 from shared.checkpoint.runs import Run
-from shared.photos import thumbnails
 from shared.sync.nightly import slice_size
 from tests.support.oracle import Oracle
 from tests.support.process_death import Death, Past, free_lease
@@ -78,7 +78,7 @@ def day(azurite: Azurite) -> Iterator[Day]:
         World(azurite, users=60, plain=False, shards=2, settings=SETTINGS) as world,
     ):
         # The same few photos hundreds of times; making thumbnails sends nothing.
-        patch.setattr(thumbnails, "render", cache(thumbnails.render))
+        patch.setattr(photos, "render", cache(photos.render))
         oracle = Oracle(world)
         oracle.verify(world.fire())
         edited = make_eventful(world, oracle)

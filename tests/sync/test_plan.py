@@ -7,19 +7,24 @@ from typing import Any
 
 import pytest
 
-from shared.checkpoint.records import Failing, Missing, Photo, Record, iso
-from shared.errors import Evidence, InvalidPhoto, Unavailable
-from shared.graph.photo_versions import NoPhoto, Seen, Unknown, Version
-from shared.model import Outcome, ThumbnailLocation
+from shared.checkpoint import Failing, Missing, Photo, Record, iso
+from shared.errors import Evidence, InvalidPhoto, NotFound, Unavailable, UserUnknown
+from shared.graph import NoPhoto, Seen, Unknown, Version
+from shared.model import Outcome, ThumbnailLocation, User
 from shared.sync import plan
-from shared.sync.plan import ON_DEMAND, Adopt, Check, Fetch, Policy, Remove, Settle, Write
+from shared.sync.plan import ON_DEMAND, Adopt, Check, Fetch, Policy, Remove, Settled, Write
 
 UPN = "adele@contoso.com"
+ID = "6ea91a8d-e32e-41a1-b7bd-d2d185ee0000"
+USER = User(ID, UPN)
+"""Their looks are spread by 0 days: the id ends in 0000."""
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC).timestamp()
 DAY = 86_400.0
-PLACE = ThumbnailLocation("https://contoso-my.sharepoint.com", "Profile Pictures", "adele")
+PLACE = ThumbnailLocation("https://contoso-my.sharepoint.com", "Profile Pictures", ID)
+OLD_PLACE = ThumbnailLocation(PLACE.host, PLACE.folder, "adele_contoso_com")
 PHOTO = Photo('"A"', "aa", PLACE)
 WITHDRAWN = Photo("", "", PLACE)
+OLD_PHOTO = Photo('"A"', "aa", OLD_PLACE)
 DOWN = Unavailable(Evidence("graph", "GET", "https://graph.microsoft.com/v1.0/x", 503))
 
 
@@ -49,13 +54,14 @@ def gone(runs: int, run: str = "run-8", **changes: Any) -> Record:
 
 def short(decision: object) -> object:
     """A decision as tables write it: an outcome, with a star when the record changes; or a step."""
-    if isinstance(decision, Settle):
+    if isinstance(decision, Settled):
         return decision.outcome + ("*" if decision.record else "")
     return decision
 
 
 A, B, NO_TAG, NONE = Version('"A"'), Version('"B"'), Version(""), NoPhoto()
-LOST = NoPhoto(certain=False)
+LOST = Unknown(NotFound(Evidence("graph", "GET", "https://graph.microsoft.com/v1.0/x", 404)))
+LEFT = Unknown(UserUnknown("the directory has no such user"))
 UNKNOWN = Unknown(DOWN)
 FETCH_A, FETCH_B = Fetch('"A"'), Fetch('"B"')
 LOOK_A, LOOK_B = Fetch('"A"', verify=True), Fetch('"B"', verify=True)
@@ -80,15 +86,26 @@ CALL = {"run": ON_DEMAND}
         (A, record(run=ON_DEMAND), CALL, "unchanged"),
         (A, record(), {"force": True}, FETCH_A),
         # Time to look again, whether the version tells a change or cannot.
-        (A, record(days=29.9), {}, "unchanged"),
+        (A, record(days=29), {}, "unchanged"),
         (A, record(days=30), {}, LOOK_A),
         (A, record(days=400), {"reverify_days": 0}, "unchanged"),
         (B, record(days=30), {}, LOOK_B),
         (NO_TAG, record(days=30), {}, Fetch("", verify=True)),
         (A, record(WITHDRAWN, days=30), {}, FETCH_A),
+        (A, record(days=30), {"looks": False}, "unchanged"),
+        (A, record(days=5, verify_on="2026-03-10"), {}, LOOK_A),
+        (A, record(days=5, verify_on="2026-03-11"), {}, "unchanged"),
+        (A, record(days=30, verify_on="2026-12-31"), {}, LOOK_A),
+        # Files that version 1 named after a person are written again under the object id.
+        (A, record(OLD_PHOTO), {}, FETCH_A),
+        (B, record(OLD_PHOTO), {}, FETCH_B),
+        (A, failing(photo=OLD_PHOTO, etag='"A"'), {}, "failed"),
         # No photo, and none of ours: nothing to do, whatever is not known.
         (NONE, None, {}, "no_photo"),
         (LOST, None, {}, "no_photo"),
+        (LOST, record(None), {}, "no_photo"),
+        (LEFT, None, {}, "no_photo"),
+        (LEFT, record(), {}, "failed*"),
         (NONE, record(None), {}, "no_photo"),
         (NONE, failing(days=9), {}, "no_photo*"),
         # Not knowing is a failure, never "no photo".
@@ -130,17 +147,24 @@ CALL = {"run": ON_DEMAND}
         (NONE, gone(1), {"trust_missing": False}, "removal_pending"),
         (NONE, gone(2), {"remove": False}, "removal_pending"),
         (NONE, gone(2), {"remove": False, "force": True, **CALL}, "removal_pending"),
-        # A call for one user removes at the second sight, or when forced.
-        (NONE, record(), CALL, "removal_pending*"),
-        (NONE, record(), {"confirmations": 1, **CALL}, "removal_pending*"),
-        (NONE, gone(1), CALL, Remove()),
-        (NONE, gone(1, ON_DEMAND), CALL, "removal_pending"),
-        (NONE, gone(1, ON_DEMAND), {"confirmations": 1, **CALL}, Remove()),
+        # A call for one user confirms nothing: it removes what the nights agree on, or when forced.
+        (NONE, record(), CALL, "removal_pending"),
+        (NONE, record(), {"confirmations": 1, "nights_agree": True, **CALL}, "removal_pending"),
+        (NONE, gone(1), {"nights_agree": True, **CALL}, "removal_pending"),
+        (NONE, gone(2), CALL, "removal_pending"),
+        (NONE, gone(2), {"nights_agree": True, **CALL}, Remove()),
+        (NONE, gone(1), {"confirmations": 1, "nights_agree": True, **CALL}, Remove()),
+        (NONE, gone(2), {"nights_agree": True, "trust_missing": False, **CALL}, Remove()),
         (NONE, record(), {"force": True, **CALL}, Remove()),
         (LOST, record(), {"force": True, **CALL}, "failed*"),
         # A removal that was begun and failed waits like any failure; a new photo does not.
         (NONE, failing(photo=WITHDRAWN, missing=Missing(2, "run-8")), {}, "failed"),
-        (NONE, failing(photo=WITHDRAWN, missing=Missing(2, "run-8")), CALL, Remove()),
+        (
+            NONE,
+            failing(photo=WITHDRAWN, missing=Missing(2, "run-8")),
+            {"nights_agree": True, **CALL},
+            Remove(),
+        ),
         (NONE, failing(photo=WITHDRAWN, missing=Missing(2, "x"), days=0), {}, "removal_pending*"),
         (A, failing(photo=WITHDRAWN, missing=Missing(2, "run-8")), {}, FETCH_A),
     ],
@@ -149,7 +173,7 @@ def test_first_decision(
     seen: Seen, kept: Record | None, changes: Mapping[str, Any], expected: object
 ) -> None:
     """From the version: settled, or the bytes are wanted, or SharePoint is to be cleared."""
-    assert short(plan.on_version(seen, kept, UPN, policy(**changes))) == expected
+    assert short(plan.on_version(seen, kept, USER, policy(**changes))) == expected
 
 
 @pytest.mark.parametrize(
@@ -159,6 +183,9 @@ def test_first_decision(
         ("aa", FETCH_A, record(None), {}, Adopt()),
         ("aa", FETCH_A, failing(etag='"A"'), {}, Adopt()),
         ("bb", FETCH_B, record(), {}, Write()),
+        ("aa", FETCH_A, record(OLD_PHOTO), {}, Write(Outcome.REPAIRED)),
+        ("aa", LOOK_A, record(OLD_PHOTO), {}, Write(Outcome.REPAIRED)),
+        ("bb", FETCH_A, record(OLD_PHOTO), {}, Write()),
         ("bb", LOOK_A, record(), {}, Write()),
         ("aa", FETCH_A, record(WITHDRAWN), {}, Write()),
         ("aa", LOOK_A, record(), {}, Check()),
@@ -179,14 +206,14 @@ def test_second_decision(
     digest: str, fetch: Fetch, kept: Record | None, changes: Mapping[str, Any], expected: object
 ) -> None:
     """From the bytes: settled, or written, or compared with what SharePoint shows."""
-    assert short(plan.on_bytes(digest, fetch, kept, policy(**changes))) == expected
+    assert short(plan.on_bytes(digest, fetch, kept, USER, policy(**changes))) == expected
 
 
 def test_a_new_version_of_the_same_bytes_is_only_noted() -> None:
     """The record learns the version and keeps the day of the last look at SharePoint."""
     kept = gone(1, days=3)
-    decision = plan.on_bytes("aa", FETCH_B, kept, policy())
-    assert isinstance(decision, Settle)
+    decision = plan.on_bytes("aa", FETCH_B, kept, USER, policy())
+    assert isinstance(decision, Settled)
     assert decision.record == Record(
         UPN,
         Outcome.UNCHANGED,
@@ -201,7 +228,7 @@ def test_failures_are_retried_ever_less_often() -> None:
     """1, 2, 4, 8, 16 days, then every 28."""
     kept, now, waits = None, NOW, []
     for run in range(8):
-        settled = plan.failed(kept, UPN, policy(now=now, run=f"run-{run}"), "no luck")
+        settled = plan.failed(kept, USER, policy(now=now, run=f"run-{run}"), "no luck")
         kept = settled.record
         assert kept is not None
         assert kept.failing is not None
@@ -223,7 +250,7 @@ def test_failures_are_retried_ever_less_often() -> None:
 )
 def test_what_counts_as_another_failure(kept: Record, run: str, count: int, days: int) -> None:
     """Neither a resumed run nor an operator who keeps trying postpones the next attempt."""
-    settled = plan.failed(kept, UPN, policy(run=run), "again", etag='"A"')
+    settled = plan.failed(kept, USER, policy(run=run), "again", etag='"A"')
     day = (datetime.fromtimestamp(NOW, UTC).date() + timedelta(days=days)).isoformat()
     assert settled.record is not None
     assert settled.record.failing == Failing(count, day, '"A"')
@@ -231,7 +258,7 @@ def test_what_counts_as_another_failure(kept: Record, run: str, count: int, days
 
 def test_a_failure_says_why() -> None:
     """A photo that cannot be used has an outcome of its own; what SharePoint shows is kept."""
-    settled = plan.failed(gone(1), UPN, policy(), "no image", error=InvalidPhoto("no image"))
+    settled = plan.failed(gone(1), USER, policy(), "no image", error=InvalidPhoto("no image"))
     assert (settled.outcome, settled.detail) == (Outcome.INVALID_PHOTO, "no image")
     assert settled.record is not None
     assert (settled.record.photo, settled.record.missing) == (PHOTO, Missing(1, "run-8"))
@@ -258,7 +285,51 @@ def test_confirmed_removals(kept: Record, confirmations: int, expected: bool) ->
 
 def test_a_withdrawn_claim_still_knows_its_files() -> None:
     """While files are overwritten, the record says that they are ours and nothing more."""
-    kept = plan.withdrawn(record(), policy())
-    assert (kept.photo, kept.checked_at) == (WITHDRAWN, iso(NOW))
-    nothing = plan.withdrawn(record(None), policy())
-    assert nothing.photo is None
+    before = record(days=3)
+    kept = plan.withdrawn(before, USER, PLACE, policy())
+    assert kept == replace(before, photo=WITHDRAWN, checked_at=iso(NOW))
+    moved = plan.withdrawn(record(OLD_PHOTO), USER, PLACE, policy())
+    assert moved.photo == WITHDRAWN
+
+
+def test_a_first_write_is_noted_like_any_other() -> None:
+    """Also of a user without a record it is known, before the write, that the files are ours."""
+    assert plan.withdrawn(None, USER, PLACE, policy()) == Record(
+        UPN, Outcome.DEFERRED, iso(NOW), "run-9", photo=WITHDRAWN, verified_at=iso(NOW)
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ending", "expected"),
+    [
+        (Outcome.UPDATED, "0000", "2026-04-09"),
+        (Outcome.UPDATED, "0001", "2026-04-08"),
+        (Outcome.REPAIRED, "000f", "2026-03-25"),
+        (Outcome.UPDATED, "0010", "2026-04-09"),
+        (Outcome.UNCHANGED, "000f", "2026-04-09"),
+    ],
+)
+def test_looks_after_a_write_are_spread_over_half_of_the_time(
+    outcome: Outcome, ending: str, expected: str
+) -> None:
+    """People written in one night come up again in many nights; a look keeps its distance."""
+    user = User(ID[:-4] + ending, UPN)
+    kept = plan.done(None, user, policy(), photo=PHOTO, outcome=outcome, verified=True)
+    assert kept.verify_on == expected
+    assert (
+        plan.done(None, user, policy(reverify_days=0), photo=PHOTO, verified=True).verify_on == ""
+    )
+
+
+def test_a_look_that_was_not_made_keeps_its_date() -> None:
+    """What is noted without looking at SharePoint does not postpone the next look."""
+    kept = record(days=3, verify_on="2026-03-20")
+    noted = plan.done(kept, USER, policy(), photo=PHOTO)
+    assert (noted.verified_at, noted.verify_on) == (kept.verified_at, "2026-03-20")
+
+
+@pytest.mark.parametrize(("ending", "expected"), [("0000", 30), ("0001", 29), ("000f", 15)])
+def test_records_of_version_1_are_spread_when_they_are_read(ending: str, expected: int) -> None:
+    """Version 1 noted no date for the next look: it is derived from the last one."""
+    kept, user = record(days=0), User(ID[:-4] + ending, UPN)
+    assert (plan.look_on(kept, user, 30) - datetime.fromtimestamp(NOW, UTC).date()).days == expected

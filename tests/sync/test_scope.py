@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.graph.client import Page
+from shared.graph import Page
 from shared.model import User
 from shared.sync import scope
 from shared.sync.scope import Scope

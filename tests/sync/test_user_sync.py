@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from shared.model import Outcome, ThumbnailLocation, User
-from shared.photos.thumbnails import Thumbnails
+from shared.photos import Thumbnails
 from shared.sync.plan import ON_DEMAND, Policy
 from shared.sync.user_sync import Turn
 

@@ -1,0 +1,183 @@
+"""The folder of the User Photos library that holds everybody's thumbnails, for each host.
+
+The folder is named in the language of the site, so the library is listed and the fullest folder
+taken; an empty library gets the English one. A library with more entries than SharePoint goes
+through (list view threshold, 5,000) is not listed: then folders that may be there are asked for by
+their path.
+"""
+
+import threading
+from collections.abc import Callable
+
+from shared.clock import Clock
+from shared.errors import (
+    AccessDenied,
+    ConfigurationError,
+    Evidence,
+    HostUnavailable,
+    NotFound,
+    PermissionMissing,
+    RequestRejected,
+)
+from shared.http.response import NOT_FOUND, number
+from shared.model import LIBRARY
+from shared.roles import FILES_ROLE, SHAREPOINT
+from shared.sharepoint.error_codes import is_over_threshold
+from shared.sharepoint.locations import DEFAULT_FOLDER, is_folder_name, read_picture_url
+from shared.sharepoint.site import JSON, Site, literal
+
+KEPT_SECONDS = 3600.0
+"""How long a folder's name is used before SharePoint is asked again."""
+
+_SYSTEM_FOLDERS = frozenset({"forms", "_t", "_w"})
+
+
+class FolderCache:
+    """Names of folders by host, kept between the invocations of one process; thread-safe.
+
+    Args:
+        clock: where time comes from.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, host: str) -> str | None:
+        """The folder's name; None when it is not known or was learned too long ago."""
+        with self._lock:
+            name, until = self._kept.get(host, ("", 0.0))
+        return name if name and self._clock.monotonic() < until else None
+
+    def put(self, host: str, name: str) -> None:
+        """Keep a name."""
+        with self._lock:
+            self._kept[host] = name, self._clock.monotonic() + KEPT_SECONDS
+
+    def forget(self, host: str) -> None:
+        """Ask again at the next occasion."""
+        with self._lock:
+            self._kept.pop(host, None)
+
+
+class Folders:
+    """Finds the folder of each host for one invocation; thread-safe.
+
+    Args:
+        site: sends to SharePoint.
+        is_central: whether a host belongs to the central geo.
+        cache: of the process.
+    """
+
+    def __init__(self, site: Site, is_central: Callable[[str], bool], cache: FolderCache) -> None:
+        self._site = site
+        self._is_central = is_central
+        self._cache = cache
+        self._unavailable: dict[str, HostUnavailable] = {}
+
+    def folder(self, host: str, picture_url: str = "", *, create: bool = True) -> str:
+        """Name of the folder that holds the thumbnails.
+
+        Args:
+            host: My Site host.
+            picture_url: PictureURL of a user of this host; it may name the folder.
+            create: make the folder when the library is empty.
+
+        Raises:
+            PermissionMissing: the identity may not read the central geo's library.
+            ConfigurationError: the central geo has no such library.
+            HostUnavailable: the same on the host of another geo, or the folder cannot be found.
+            ServiceError: SharePoint failed.
+        """
+        known = self._cache.get(host)
+        if known:
+            return known
+        if host in self._unavailable:
+            raise self._unavailable[host]
+        try:
+            name = self._find(host, picture_url, create=create)
+        except NotFound as missing:
+            raise self._no_library(host, missing.evidence) from None
+        except AccessDenied as refused:
+            if self._is_central(host):
+                raise PermissionMissing(SHAREPOINT, FILES_ROLE, refused.evidence) from None
+            raise self._keep(
+                HostUnavailable(
+                    refused.evidence,
+                    host,
+                    "refuses to read the library",
+                    f"Grant the app role {FILES_ROLE} on SharePoint, or with Sites.Selected a "
+                    "write grant on this host too",
+                )
+            ) from None
+        self._cache.put(host, name)
+        return name
+
+    def _no_library(self, host: str, evidence: Evidence) -> ConfigurationError | HostUnavailable:
+        remedy = (
+            "SharePoint creates the library when someone first opens their profile photo in "
+            "SharePoint or OneDrive"
+        )
+        if self._is_central(host):
+            return ConfigurationError([f"{host} has no library '{LIBRARY}' ({evidence}). {remedy}"])
+        return self._keep(HostUnavailable(evidence, host, f"has no library '{LIBRARY}'", remedy))
+
+    def _keep(self, error: HostUnavailable) -> HostUnavailable:
+        """Do not ask again in this invocation."""
+        self._unavailable[error.host] = error
+        return error
+
+    def _find(self, host: str, picture_url: str, *, create: bool) -> str:
+        url = _folder_url(host, f"/{LIBRARY}")
+        try:
+            response = self._site.get(f"{url}/Folders?$select=Name,ItemCount")
+        except RequestRejected as refused:
+            if not is_over_threshold(refused.evidence):
+                raise
+            return self._find_by_path(host, picture_url, refused.evidence)
+        value = response.value.get("value") if isinstance(response.value, dict) else None
+        if not isinstance(value, list):
+            raise response.malformed("no list of folders")
+        counts = {
+            entry["Name"]: number(entry.get("ItemCount")) or 0
+            for entry in value
+            if isinstance(entry, dict) and is_folder_name(entry.get("Name"))
+        }
+        usable = {n: c for n, c in counts.items() if n.lower() not in _SYSTEM_FOLDERS}
+        if usable:
+            return str(max(usable, key=lambda name: (usable[name], name == DEFAULT_FOLDER, name)))
+        # A library that is not there may list no folders instead of answering 404.
+        response = self._site.get(f"{url}?$select=Exists")
+        if not isinstance(response.value, dict) or response.value.get("Exists") is False:
+            raise NotFound(response.evidence)
+        if create:
+            path = literal(f"/{LIBRARY}/{DEFAULT_FOLDER}")
+            add = f"{host}/_api/web/folders/AddUsingPath(decodedUrl='{path}')"
+            self._site.post(add, b"", JSON, want_json=False)
+        return DEFAULT_FOLDER
+
+    def _find_by_path(self, host: str, picture_url: str, evidence: Evidence) -> str:
+        """The first folder that exists among those that may hold the thumbnails."""
+        used = read_picture_url(picture_url)
+        names = [used.folder] if used and used.host == host else []
+        for name in dict.fromkeys([DEFAULT_FOLDER, *names]):
+            if name.lower() in _SYSTEM_FOLDERS:
+                continue
+            url = _folder_url(host, f"/{LIBRARY}/{name}")
+            response = self._site.get(f"{url}?$select=Exists", accept={NOT_FOUND})
+            value = response.value if response.ok else None
+            if isinstance(value, dict) and value.get("Exists") is True:
+                return name
+        raise HostUnavailable(
+            evidence,
+            host,
+            f"does not list the folders of '{LIBRARY}', because the library exceeds the list view "
+            "threshold",
+            "Let a user of this host whose profile shows a picture be synchronized first: their "
+            "PictureURL names the folder",
+        )
+
+
+def _folder_url(host: str, path: str) -> str:
+    return f"{host}/_api/web/GetFolderByServerRelativePath(decodedUrl='{literal(path)}')"

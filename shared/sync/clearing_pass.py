@@ -1,0 +1,131 @@
+"""The last pass of a run: removals and leavers, shard by shard, with progress of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
+
+from shared.checkpoint import Checkpoint, Run, Shard
+from shared.clock import Clock
+from shared.config import FILTER_OF_VERSION_1, Settings
+from shared.errors import DeadlineExceeded, PhotoSyncError
+from shared.graph import Graph
+from shared.http import Patience
+from shared.model import Outcome, User
+from shared.sharepoint import SharePoint
+from shared.sync import removals
+from shared.sync.engine import LAST_PATIENCE_SECONDS
+from shared.sync.plan import Policy
+from shared.sync.progress import Progress
+from shared.sync.user_sync import Result, UserSync
+
+
+class ClearingPass:
+    """Carries out the removals of a run, or holds all of them back.
+
+    Args:
+        run: whose users have all been seen.
+        progress: of the run.
+        settings: limit, confirmations, scope.
+        graph, sharepoint: asked again before anything is cleared.
+        checkpoint: the records.
+        clock: of the program.
+        pool: threads.
+        policy: at this moment.
+        check_time: raises when the time is up.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: Run,
+        progress: Progress,
+        settings: Settings,
+        graph: Graph,
+        sharepoint: SharePoint,
+        checkpoint: Checkpoint,
+        clock: Clock,
+        pool: ThreadPoolExecutor,
+        policy: Callable[[], Policy],
+        check_time: Callable[[], None],
+    ) -> None:
+        self._run = run
+        self._progress = progress
+        self._settings = settings
+        self._graph = graph
+        self._checkpoint = checkpoint
+        self._policy = policy
+        self._check_time = check_time
+        self._clearing = removals.Clearing(
+            graph=graph,
+            sharepoint=sharepoint,
+            checkpoint=checkpoint,
+            user_sync=UserSync(graph, sharepoint, settings.thumbnail_sizes),
+            pool=pool,
+            in_scope=self._in_scope,
+            patience=lambda user_id: Patience(LAST_PATIENCE_SECONDS, clock, user_id),
+        )
+
+    def go(self) -> None:
+        """Clear what is to be cleared.
+
+        Raises:
+            DeadlineExceeded, Throttled: the rest is for the next firing.
+            PhotoSyncError: why nothing more should be tried.
+        """
+        run = self._run
+        if run.clearing and run.removal_limit is None:
+            limit = removals.decide(run, self._settings.removal_limit.of(run.photos))
+            run.removal_limit, run.removal_note = limit.allowed, limit.note
+            self._progress.save()
+        while run.clearing:
+            shard = self._remove(self._checkpoint.load(run.clearing[0]))
+            self._clear_leavers(shard)
+            run.clearing, run.cursor = run.clearing[1:], ""
+            self._progress.save()
+
+    def _remove(self, shard: Shard) -> Shard:
+        run = self._run
+        for outcome in removals.uncounted(shard, run):
+            run.count(outcome)
+            run.removals_failed += outcome is Outcome.FAILED
+        users = removals.candidates(shard, run, self._settings.removal_confirmations)
+        for start in range(0, len(users), removals.AT_ONCE):
+            some = users[start : start + removals.AT_ONCE]
+            self._check_time()
+            if run.removal_note:
+                results = [
+                    Result(user, Outcome.REMOVAL_PENDING, run.removal_note, None) for user in some
+                ]
+                run.removals_held_back += len(some)
+            else:
+                shard, results = self._clearing.remove(shard, some, self._policy())
+            self._count(results)
+            self._progress.save()
+        return shard
+
+    def _count(self, results: Sequence[Result]) -> None:
+        """Count users up to the first who was not finished; the next firing goes on with them."""
+        run = self._run
+        finished = list(takewhile(lambda result: result.outcome is not Outcome.DEFERRED, results))
+        run.removals_failed += sum(result.outcome is Outcome.FAILED for result in finished)
+        self._progress.count(finished)
+        if finished:
+            run.cursor = finished[-1].user.id
+        if len(finished) < len(results):
+            self._progress.save()
+            error = results[len(finished)].error
+            raise error if isinstance(error, PhotoSyncError) else DeadlineExceeded("no time left")
+
+    def _clear_leavers(self, shard: Shard) -> None:
+        run, policy = self._run, self._policy()
+        due = removals.due_leavers(shard, policy)
+        if run.removal_note:
+            run.leavers_held_back += len(due)
+        elif due:
+            self._check_time()
+            run.leavers_cleared += self._clearing.clear_leavers(shard, due)
+
+    def _in_scope(self, user_ids: Sequence[str]) -> Mapping[str, User | None | PhotoSyncError]:
+        refused = self._run.filter_refused
+        user_filter = FILTER_OF_VERSION_1 if refused else self._settings.user_filter
+        return self._graph.in_scope(user_ids, user_filter, self._settings.sync_group_id)

@@ -1,0 +1,172 @@
+"""Reads what a window needs: present names, profiles, photos; in the readers' threads.
+
+Errors come back as values: of one user for this user, of a request about many for all of them.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from itertools import batched
+
+from shared.checkpoint import Record
+from shared.errors import DeadlineExceeded, HostUnavailable, PhotoSyncError, ServiceError, Throttled
+from shared.graph import BATCH_SIZE, Graph, Seen, Unknown
+from shared.http import Patience
+from shared.log import InvocationLog
+from shared.model import User
+from shared.sharepoint import Profile, SharePoint
+from shared.sync.health import Health
+from shared.sync.plan import Fetch, Policy, Remove, Settled
+from shared.sync.user_sync import Prepared, UserSync
+
+type Versions = Mapping[str, Seen] | PhotoSyncError
+type ReadUser = Prepared | Remove | Settled | Exception
+
+
+class Reader:
+    """Asks Graph and SharePoint about many users at once.
+
+    Args:
+        graph: photo versions, names, photos.
+        sharepoint: profiles.
+        user_sync: what is read for one user.
+        pool: threads.
+        health: judges the services.
+        log: of the invocation.
+        ended: why nothing more should be asked; None while all is well.
+    """
+
+    def __init__(
+        self,
+        *,
+        graph: Graph,
+        sharepoint: SharePoint,
+        user_sync: UserSync,
+        pool: Executor,
+        health: Health,
+        log: InvocationLog,
+        ended: Callable[[], PhotoSyncError | None],
+    ) -> None:
+        self._graph = graph
+        self._sharepoint = sharepoint
+        self._user_sync = user_sync
+        self._pool = pool
+        self._health = health
+        self._log = log
+        self._ended = ended
+
+    def ask_versions(self, users: Sequence[User]) -> list[Future[Versions]]:
+        """Begin to ask for photo versions, a batch a future."""
+        return [
+            self._pool.submit(self._versions, [user.id for user in batch])
+            for batch in batched(users, BATCH_SIZE, strict=False)
+        ]
+
+    def names(self, users: Sequence[User]) -> dict[str, User | None | PhotoSyncError]:
+        """Present names by id; None for whom the directory does not have.
+
+        Names that are written to must be fresh: those of the listing may be a night old, and
+        somebody else may have them by now.
+        """
+
+        def ask(batch: tuple[User, ...]) -> Mapping[str, User | None | PhotoSyncError]:
+            if self._ended():
+                return _for_all(batch, _END)
+            try:
+                return self._graph.users([user.id for user in batch])
+            except PhotoSyncError as error:
+                return _for_all(batch, error)
+
+        found: dict[str, User | None | PhotoSyncError] = {}
+        for part in self._pool.map(ask, batched(users, BATCH_SIZE, strict=False)):
+            found.update(part)
+        return found
+
+    def profiles(self, users: Sequence[User]) -> dict[str, Profile | PhotoSyncError]:
+        """Profiles by id of the user."""
+        breaker = self._health.profiles
+
+        def ask(batch: tuple[User, ...]) -> Mapping[str, Profile | PhotoSyncError]:
+            if self._ended():
+                return _for_all(batch, _END)
+            try:
+                found = self._sharepoint.profiles(batch)
+            except PhotoSyncError as error:
+                breaker.failed(error, [user.id for user in batch])
+                return _for_all(batch, error)
+            for user_id, profile in found.items():
+                if isinstance(profile, ServiceError):
+                    breaker.failed(profile, [user_id])
+                else:
+                    breaker.succeeded()
+            return found
+
+        found: dict[str, Profile | PhotoSyncError] = {}
+        for part in self._pool.map(ask, batched(users, BATCH_SIZE, strict=False)):
+            found.update(part)
+        return found
+
+    def photos(
+        self,
+        wanted: Sequence[tuple[User, Record | None, Fetch, Profile]],
+        policy: Policy,
+        patience: Callable[[str], Patience],
+    ) -> list[ReadUser]:
+        """What is to be done with these users, after their photo was read; in their order."""
+
+        def read(one: tuple[User, Record | None, Fetch, Profile]) -> ReadUser:
+            user, record, fetch, profile = one
+            if self._ended():
+                return _END
+            try:
+                self._health.require(profile.host)
+                found = self._user_sync.read(
+                    user, record, fetch, profile, policy, patience(user.id)
+                )
+            except PhotoSyncError as error:
+                self._judge(error, user, profile)
+                return error
+            except Exception as error:  # noqa: BLE001 - a bug met by one user is not the end
+                self._log.add(logging.ERROR, f"user {user.id}: internal error", error=error)
+                return error
+            self._health.photos.succeeded()
+            return found
+
+        return list(self._pool.map(read, wanted))
+
+    def _versions(self, user_ids: Sequence[str]) -> Versions:
+        breaker = self._health.versions
+        if self._ended():
+            return _END
+        try:
+            seen = self._graph.photo_versions(user_ids)
+        except PhotoSyncError as error:
+            if not isinstance(error, Throttled):
+                breaker.failed(error, user_ids)
+            return error
+        if any(not isinstance(answer, Unknown) for answer in seen.values()):
+            # First of all: one poisoned user beside others that were answered is no outage.
+            breaker.succeeded()
+        for user_id, answer in seen.items():
+            if isinstance(answer, Unknown):
+                breaker.failed(answer.error, [user_id])
+        return seen
+
+    def _judge(self, error: PhotoSyncError, user: User, profile: Profile) -> None:
+        if not isinstance(error, ServiceError) or isinstance(error, Throttled):
+            return
+        graph = error.evidence.service == "graph"
+        if not graph:
+            # The photo itself was read before SharePoint was asked.
+            self._health.photos.succeeded()
+        if not isinstance(error, HostUnavailable) or not self._health.writing(profile.host).cause:
+            breaker = self._health.photos if graph else self._health.writing(profile.host)
+            breaker.failed(error, [user.id])
+
+
+_END = DeadlineExceeded("the run has to end")
+"""For users whose turn came after the run had to end; why is told elsewhere."""
+
+
+def _for_all[T](users: Sequence[User], answer: T) -> dict[str, T]:
+    return {user.id: answer for user in users}

@@ -1,0 +1,82 @@
+"""A window: users who need more than a comparison, on their way together."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from shared.checkpoint import Record, shard_of
+from shared.model import User
+from shared.sync.plan import Fetch, Settled
+from shared.sync.user_sync import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFailed:
+    """A write that did not succeed.
+
+    Attributes:
+        error: why.
+        begun: something may have been written; False when nothing was sent.
+        probe: this user's failure alone stops the run, which was trying them alone.
+    """
+
+    error: Exception
+    begun: bool = True
+    probe: bool = False
+
+
+@dataclass
+class Window:
+    """Users on their way together.
+
+    Attributes:
+        opened: monotonic seconds.
+        last_try: who fails is `failed`; else they are put aside.
+        fetches: users whose photo is to be read.
+        settled: users who are finished as soon as their record is saved.
+        changes: records to save that finish nobody; None drops one.
+        writes: what is being written.
+    """
+
+    opened: float
+    last_try: bool = False
+    fetches: dict[str, tuple[User, Fetch]] = field(default_factory=dict)
+    settled: dict[str, tuple[User, Settled]] = field(default_factory=dict)
+    changes: dict[str, Record | None] = field(default_factory=dict)
+    writes: dict[str, tuple[Prepared, Future[Settled | WriteFailed]]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.fetches) + len(self.settled) + len(self.writes)
+
+    def __bool__(self) -> bool:
+        return bool(len(self) or self.changes)
+
+    def ids(self) -> list[str]:
+        """Users who are not counted yet."""
+        return [*self.fetches, *self.settled, *self.writes]
+
+    def shards(self) -> set[str]:
+        """Names of the shards that hold the records of this window."""
+        return {shard_of(user_id) for user_id in (*self.ids(), *self.changes)}
+
+    @property
+    def written(self) -> bool:
+        """Whether all writes have ended."""
+        return all(future.done() for _, future in self.writes.values())
+
+    def split(self, belongs: Callable[[str], bool]) -> "Window":
+        """A window with the users of some shards, who leave this one.
+
+        Args:
+            belongs: tells by the name of a shard.
+        """
+        taken = Window(self.opened, self.last_try)
+        _move(self.fetches, taken.fetches, belongs)
+        _move(self.settled, taken.settled, belongs)
+        _move(self.changes, taken.changes, belongs)
+        return taken
+
+
+def _move[T](source: dict[str, T], target: dict[str, T], belongs: Callable[[str], bool]) -> None:
+    for user_id in [key for key in source if belongs(shard_of(key))]:
+        target[user_id] = source.pop(user_id)
