@@ -15,16 +15,15 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from html import escape
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, quote, urlsplit
 
-from local.host.http_server import Request, decode_path
-from local.host.worker import HttpAnswer
+from local.host.http_message import HttpAnswer, Request
 
 COOKIE = "AppServiceAuthSession"
 CLIENT_ID = "b0a7c0de-0000-4000-8000-00000000c11e"
@@ -145,14 +144,40 @@ def from_json(text: str) -> tuple[Account, ...]:
     )
 
 
-def platform_variables(mode: Mode = Mode.CODE) -> dict[str, str]:
+def from_environment(environ: MutableMapping[str, str]) -> "SignIn | None":
+    """The layer that the environment asks for, None without `LOCAL_SIGN_IN`.
+
+    Both settings are taken out of the environment: functions in Azure see nothing like them.
+
+    Raises:
+        ValueError: a setting cannot be read.
+    """
+    text, mode = environ.pop("LOCAL_SIGN_IN", ""), environ.pop("LOCAL_SIGN_IN_MODE", "")
+    return SignIn(from_json(text), Mode(mode or Mode.CODE.value)) if text else None
+
+
+def settings(people: Sequence[tuple[str, str, str]], mode: Mode = Mode.CODE) -> dict[str, str]:
+    """Settings of a local app with the portal and the sign-in layer.
+
+    Args:
+        people: object ID, name and user principal name of an employee and a help-desk employee.
+        mode: of the layer.
+    """
+    return {
+        **platform_variables(),
+        "PORTAL_CLIENT_ID": CLIENT_ID,
+        "LOCAL_SIGN_IN": to_json(accounts(people)),
+        "LOCAL_SIGN_IN_MODE": mode.value,
+    }
+
+
+def platform_variables() -> dict[str, str]:
     """What App Service puts into the environment of an app with sign-in."""
     return {
         "WEBSITE_AUTH_ENABLED": "True",
         "WEBSITE_AUTH_CLIENT_ID": CLIENT_ID,
         "WEBSITE_AUTH_OPENID_ISSUER": f"https://login.microsoftonline.com/{TENANT_ID}/v2.0",
         "WEBSITE_AUTH_AAD_ALLOWED_TENANTS": TENANT_ID,
-        "LOCAL_SIGN_IN_MODE": mode.value,
     }
 
 
@@ -217,7 +242,7 @@ class SignIn:
         """Answer a request, or pass it on with the headers of the signed-in person."""
         if self._mode is Mode.OFF:
             return answer(request)
-        path = (decode_path(request.path) or "/").lower()
+        path = request.path.lower()
         if path == _CALLBACK:
             return self._callback(request)
         if path == _LOGIN:
@@ -228,7 +253,8 @@ class SignIn:
             return HttpAnswer(HTTPStatus.NOT_FOUND)
         session = self._session(request)
         if session is None and self._mode is Mode.PLATFORM and not self._is_excluded(path):
-            target = f"{_LOGIN}?post_login_redirect_uri={quote(request.target, safe='')}"
+            back = request.path + (f"?{request.query}" if request.query else "")
+            target = f"{_LOGIN}?post_login_redirect_uri={quote(back, safe='')}"
             return HttpAnswer(HTTPStatus.FOUND, {"Location": target})
         headers = {k: v for k, v in request.headers.items() if not k.lower().startswith("x-ms-")}
         if session is not None:
@@ -239,7 +265,7 @@ class SignIn:
                 "x-ms-client-principal-name": account.upn or account.object_id,
                 "x-ms-client-principal-idp": "aad",
             }
-        return answer(Request(request.method, request.target, headers, request.body))
+        return answer(replace(request, headers=headers))
 
     def sign_in(self, key: str, dialect: Dialect = Dialect.SHORT) -> str:
         """Open a session; returns the cookie's value."""
@@ -268,24 +294,22 @@ class SignIn:
         return _html("Who do you want to be?", _form(self._accounts.values(), _own(back)))
 
     def _callback(self, request: Request) -> HttpAnswer:
-        form = parse_qs(request.body.decode("utf-8", "replace"))
+        form = parse_qs(request.receive().decode("utf-8", "replace"))
         key = form.get("account", [""])[0]
         if request.method != "POST" or key not in self._accounts:
             return HttpAnswer(HTTPStatus.UNAUTHORIZED)
         dialect = Dialect.LONG if form.get("dialect") == ["long"] else Dialect.SHORT
         cookie = f"{COOKIE}={self.sign_in(key, dialect)}; Path=/; HttpOnly; SameSite=Lax"
         location = _own(form.get("back", ["/api/portal"])[0])
-        return HttpAnswer(HTTPStatus.FOUND, {"Location": location, "Set-Cookie": cookie})
+        return HttpAnswer(HTTPStatus.FOUND, {"Location": location}, cookies=(cookie,))
 
     def _logout(self, request: Request) -> HttpAnswer:
         with self._lock:
             self._sessions.pop(_cookie(request) or "", None)
         wanted = parse_qs(request.query).get("post_logout_redirect_uri", [""])[0]
-        headers = {
-            "Location": _own(wanted) if wanted else _LOGIN,
-            "Set-Cookie": f"{COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0",
-        }
-        return HttpAnswer(HTTPStatus.FOUND, headers)
+        cookie = f"{COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
+        location = _own(wanted) if wanted else _LOGIN
+        return HttpAnswer(HTTPStatus.FOUND, {"Location": location}, cookies=(cookie,))
 
 
 def _cookie(request: Request) -> str | None:

@@ -319,7 +319,7 @@ def test_it_needs_nothing_but_python() -> None:
     assert "--pilot USER" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["azure", "checks"])
+@pytest.mark.parametrize("module", ["tools/azure", "checks"])
 def test_what_the_command_says_is_in_the_manual(module: str) -> None:
     """Every finding and every reason to end, with its remedy."""
     manual = (ROOT / "docs" / "operate.md").read_text("utf-8")

@@ -78,7 +78,7 @@ class Visitor:
 
     def text(self, selector: str) -> str:
         """What an element says."""
-        return self.page.inner_text(selector).strip()
+        return str(self.page.inner_text(selector)).strip()
 
     def focused(self) -> str:
         """Id of the element with the focus, or else its tag and text."""

@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Self
-from urllib.parse import parse_qsl
 
-from local.host.http_server import Request as HttpRequest
-from local.host.http_server import Server, decode_path
+from local.host.http_message import HttpAnswer
+from local.host.http_message import Request as HttpRequest
+from local.host.http_server import Server
 from local.host.sign_in import CLIENT_ID, Mode, SignIn, accounts, platform_variables
-from local.host.worker import HttpAnswer
 from shared.clock import Clock
 from shared.portal.message import Answer, Request
 from shared.portal.serve import Portal
@@ -51,7 +50,6 @@ class Site:
         interrupt: answers instead of the portal; None passes a request on. A returned status of 0
             cuts the connection.
         requests: method and path of every request, in order.
-        slow: seconds that a POST takes.
     """
 
     def __init__(self, core: FakeCore, mode: Mode = Mode.CODE) -> None:
@@ -59,7 +57,6 @@ class Site:
         self.sign_in = SignIn(accounts(PEOPLE), mode)
         self.interrupt: Callable[[HttpRequest], HttpAnswer | None] | None = None
         self.requests: list[tuple[str, str]] = []
-        self.bytes_sent: dict[str, int] = {}
         self._portal = portal(core)
         self._server = Server(self._answer, 0)
         self.url = self._server.url
@@ -72,28 +69,26 @@ class Site:
         self._server.stop()
 
     def _answer(self, request: HttpRequest) -> HttpAnswer:
-        self.requests.append((request.method, request.target))
+        self.requests.append((request.method, request.path))
         if self.interrupt:
             answer = self.interrupt(request)
             if answer is not None:
                 if not answer.status:
                     raise ConnectionError("cut")
                 return answer
-        answer = self.sign_in.handle(request, self._function)
-        self.bytes_sent[request.target] = len(answer.body)
-        return answer
+        return self.sign_in.handle(request, self._function)
 
     def _function(self, request: HttpRequest) -> HttpAnswer:
-        path = decode_path(request.path) or ""
+        path = request.path
         if path != _PREFIX and not path.startswith(_PREFIX + "/"):
             return HttpAnswer(HTTPStatus.NOT_FOUND)
         found = self._portal.answer(
             Request(
                 method=request.method,
                 path=path.removeprefix(_PREFIX).removeprefix("/"),
-                query=dict(parse_qsl(request.query)),
+                query=request.parameters,
                 headers=request.headers,
-                body=request.body,
+                body=request.receive(),
             )
         )
         return as_http(found)

@@ -5,9 +5,8 @@ from http import HTTPStatus
 
 import pytest
 
-from local.host.http_server import Request
+from local.host.http_message import HttpAnswer, Request
 from local.host.sign_in import Mode
-from local.host.worker import HttpAnswer
 from shared.model import Outcome
 from shared.portal.core import Photo, State
 from shared.portal.texts import LANGUAGES, catalogue
@@ -24,7 +23,7 @@ def answer_with(site: Site, part: str, status: int, body: bytes = b"", kind: str
     headers = {"Content-Type": kind} if kind else {}
 
     def interrupt(request: Request) -> HttpAnswer | None:
-        return HttpAnswer(status, headers, body) if part in request.target else None
+        return HttpAnswer(status, headers, body) if part in request.path else None
 
     site.interrupt = interrupt
 

@@ -8,7 +8,6 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 from unittest.mock import patch
@@ -18,8 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from local.support.clock import VirtualClock
-from local.tools.fuzz_inputs import damaged, images, json_bytes, spoiled, values
-from local.tools.fuzz_network import ADMIN, MYSITE, NOW, Reply, graph, network, sharepoint
+from local.tools.fuzz.inputs import damaged, images, json_bytes, spoiled, values
+from local.tools.fuzz.network import ADMIN, MYSITE, NOW, Reply, graph, network, sharepoint
+from local.tools.fuzz.target import PromiseBroken, Target
 from shared import app
 from shared.api import api
 from shared.checkpoint import records, runs
@@ -39,27 +39,6 @@ from shared.photos import thumbnails
 from shared.sharepoint import Profile, batch, files_of, profiles
 from shared.sync import plan, report
 from shared.sync.scope import Scope
-
-
-@dataclass(frozen=True)
-class Target:
-    """One reader of foreign bytes.
-
-    Attributes:
-        name: for the command line.
-        inputs: what it is fed.
-        run: feeds it; returns when it understood, raises one of `errors` when it refused.
-        errors: the kinds of refusal that are promised.
-    """
-
-    name: str
-    inputs: st.SearchStrategy[Any]
-    run: Callable[[Any], None]
-    errors: tuple[type[Exception], ...]
-
-
-class PromiseBroken(AssertionError):
-    """What was understood is not what was promised."""
 
 
 def _promised(holds: object, what: object = "") -> None:
@@ -252,6 +231,26 @@ def _replies(*documents: Any, more: st.SearchStrategy[bytes] | None = None) -> A
     return st.tuples(status, _headers, bodies if more is None else st.one_of(bodies, more))
 
 
+_STATUSES = (200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 424, 429, 500, 503)
+_REPLY_HEADERS: tuple[dict[str, str], ...] = (
+    {},
+    {"Content-Type": "multipart/mixed; boundary=b"},
+    {"Retry-After": "2"},
+    {"RateLimit-Remaining": "1", "RateLimit-Reset": "9"},
+)
+
+
+def _reply_of(data: bytes) -> Reply:
+    """An answer made of bytes: the first two choose status and headers, the rest is the body."""
+    status, headers = (*data[:2], 0, 0)[:2]
+    chosen = _REPLY_HEADERS[headers % len(_REPLY_HEADERS)]
+    return _STATUSES[status % len(_STATUSES)], chosen, data[2:]
+
+
+def _reply_seeds(*documents: Any) -> tuple[bytes, ...]:
+    return tuple(b"\0\0" + json.dumps(document).encode() for document in documents)
+
+
 _PROFILE = {
     "PersonalSiteHostUrl": f"{_PLACE.host}:443/",
     "UserProfileProperties": [
@@ -291,15 +290,35 @@ _SETTING_NAMES = st.sampled_from(
 )
 
 _REFUSED = (PhotoSyncError,)
+
+
+def _state(name: str, document: Any, run: Callable[[bytes], None]) -> Target:
+    """A reader of a blob, which holds JSON."""
+    errors = (BrokenState, NewerSchema)
+    return Target(name, json_bytes(document), run, errors, bytes, (json.dumps(document).encode(),))
+
+
+def _service(name: str, run: Callable[[Reply], None], *documents: Any) -> Target:
+    """A client that is answered with JSON."""
+    return Target(name, _replies(*documents), run, _REFUSED, _reply_of, _reply_seeds(*documents))
+
+
 TARGETS: tuple[Target, ...] = (
-    Target("shard", json_bytes(_SHARD), _shard, (BrokenState, NewerSchema)),
-    Target("run", json_bytes(_RUN), _run, (BrokenState, NewerSchema)),
-    Target("batch", _replies(_BATCH), _versions, _REFUSED),
-    Target("listing", _replies(_USERS), _listing, _REFUSED),
-    Target("user", _replies(_USERS["value"]), _user, _REFUSED),
-    Target("query-answer", _replies([{"ErrorInfo": None}], [{"ErrorInfo": {}}]), _write, _REFUSED),
-    Target("profiles", _replies(_PROFILE, more=damaged(_PARTS)), _profiles, _REFUSED),
-    Target("files", _replies({"value": [{"Name": "x", "ItemCount": 1}]}), _files, _REFUSED),
+    _state("shard", _SHARD, _shard),
+    _state("run", _RUN, _run),
+    _service("batch", _versions, _BATCH),
+    _service("listing", _listing, _USERS),
+    _service("user", _user, _USERS["value"]),
+    _service("query-answer", _write, [{"ErrorInfo": None}], [{"ErrorInfo": {}}]),
+    Target(
+        "profiles",
+        _replies(_PROFILE, more=damaged(_PARTS)),
+        _profiles,
+        _REFUSED,
+        _reply_of,
+        (b"\0\1" + _PARTS, *_reply_seeds(_PROFILE)),
+    ),
+    _service("files", _files, {"value": [{"Name": "x", "ItemCount": 1}]}),
     Target(
         "multipart",
         st.tuples(
@@ -308,6 +327,8 @@ TARGETS: tuple[Target, ...] = (
         ),
         _multipart,
         (),
+        lambda data: (data, "multipart/mixed; boundary=b"),
+        (_PARTS,),
     ),
     Target(
         "profile",
@@ -323,6 +344,8 @@ TARGETS: tuple[Target, ...] = (
         st.one_of(damaged(*images()), st.binary(max_size=100)),
         _image,
         (InvalidPhoto,),
+        bytes,
+        images(),
     ),
     Target(
         "name",
@@ -334,6 +357,8 @@ TARGETS: tuple[Target, ...] = (
         ),
         _name,
         (),
+        lambda data: data.decode("utf-8", "replace"),
+        tuple(name.encode() for name in _NAMES),
     ),
     Target(
         "query",
@@ -361,6 +386,8 @@ TARGETS: tuple[Target, ...] = (
         ),
         _query,
         (),
+        lambda data: data.decode("latin-1"),
+        (b"force=true&dry_run=1&code=%00", b"FORCE=1&;+"),
     ),
     Target(
         "settings",
