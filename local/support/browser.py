@@ -4,9 +4,10 @@ Playwright drives it. No browser is ever downloaded: Debian and Ubuntu have a pa
 or Edge on a desk do as well.
 """
 
+from __future__ import annotations  # local.setup runs under older Pythons, too
+
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
@@ -27,7 +28,7 @@ def find_browser() -> str | None:
     return next((str(path) for path in ELSEWHERE if path.exists()), None)
 
 
-def arguments() -> Sequence[str]:
+def arguments() -> list[str]:
     """Command-line arguments: as root Chromium starts only without its sandbox."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     return ["--disable-dev-shm-usage", *(["--no-sandbox"] if root else [])]

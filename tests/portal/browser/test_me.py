@@ -4,6 +4,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import pytest
+from playwright.sync_api import Browser
 
 from local.host.http_message import HttpAnswer, Request
 from local.host.sign_in import Mode
@@ -112,10 +113,10 @@ def test_progress(site: Site, visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("mode", [Mode.CODE, Mode.PLATFORM])
-def test_the_session_ends(browser: object, mode: Mode) -> None:
+def test_the_session_ends(browser: Browser, mode: Mode) -> None:
     """In mid-page, in both modes of the platform: the page says so, and signing in leads back."""
     with Site(FakeCore.with_people(), mode) as site:
-        with Visitor(browser, site, "employee", "/api/portal?lang=fi", failing=True) as visitor:  # type: ignore[arg-type]
+        with Visitor(browser, site, "employee", "/api/portal?lang=fi", failing=True) as visitor:
             page = visitor.settled().page
             site.sign_in.end_sessions()
             page.click("#update")
@@ -321,10 +322,10 @@ def test_languages(visit: Visit, language: str) -> None:
     assert visitor.text("h1") == catalogue(other)["me.title"]
 
 
-def test_it_is_closed(browser: object) -> None:
+def test_it_is_closed(browser: Browser) -> None:
     """Without sign-in in front of it nothing is shown but why, however forged the headers are."""
     with Site(FakeCore.with_people(), Mode.OFF) as site:
         site._portal.environ["WEBSITE_AUTH_ENABLED"] = "False"  # type: ignore[index]
-        with Visitor(browser, site, "employee", "/api/portal", failing=True) as visitor:  # type: ignore[arg-type]
+        with Visitor(browser, site, "employee", "/api/portal", failing=True) as visitor:
             assert visitor.text("h1") == EN["note.closed.title"]
             assert "not turned on" in visitor.text("dl")
