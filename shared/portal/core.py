@@ -252,13 +252,18 @@ class Core(Protocol):
         """
         ...
 
-    def picture(self, user_id: str, source: Source, version: str = "") -> Picture | None:
-        """One photo; None when there is none.
+    def at_hand(self, user_id: str, source: Source, version: str) -> Picture | None:
+        """A photo that a view has just made; None when it must be read.
 
         Args:
             user_id: whose.
             source: which of the two.
-            version: of the picture that a view showed; saves work when it is at hand.
+            version: that the view named, which nobody can guess.
+        """
+        ...
+
+    def picture(self, user_id: str, source: Source) -> Picture | None:
+        """One photo, read now; None when there is none.
 
         Raises:
             PhotoSyncError: it could not be read.

@@ -18,7 +18,7 @@ from shared.model import is_object_id
 from shared.portal import audit, files, message, pages
 from shared.portal import rate_limit as limits
 from shared.portal.audit import Action, Audit
-from shared.portal.core import Comparison, Core, Photo, Picture, Source, State, Synced, User
+from shared.portal.core import Comparison, Core, Photo, Source, State, Synced, User
 from shared.portal.failures import problem_of
 from shared.portal.message import Answer, Problem, Request
 from shared.portal.pages import Reader
@@ -102,7 +102,7 @@ def me(call: Call) -> Answer:
 
 def my_photo(call: Call) -> Answer:
     """`GET /api/portal/api/me/photo/{source}`."""
-    return _photo(call, call.core(), call.caller.id)
+    return _photo(call, call.caller.id)
 
 
 def sync_me(call: Call) -> Answer:
@@ -161,7 +161,7 @@ def user(call: Call) -> Answer:
 
 def user_photo(call: Call) -> Answer:
     """`GET /api/portal/api/users/{id}/photo/{source}`."""
-    return _photo(call, call.core(), call.variables["id"])
+    return _photo(call, call.variables["id"])
 
 
 def sync_user(call: Call) -> Answer:
@@ -178,7 +178,9 @@ def sync_user(call: Call) -> Answer:
 
 def run(call: Call) -> Answer:
     """`GET /api/portal/api/run`: the last run, its problems, the checks."""
-    return message.data(asdict(call.core().overview()))
+    core = call.core()
+    limits.RateLimit(core.store, call.clock).spend(call.caller.id, limits.OVERVIEW)
+    return message.data(asdict(core.overview()))
 
 
 # ── shared by both ───────────────────────────────────────────────────────────────────────────────
@@ -261,12 +263,22 @@ def _synced(done: Synced, *, technical: bool) -> dict[str, Any]:
     }
 
 
-def _photo(call: Call, core: Core, user_id: str) -> Answer:
+def _photo(call: Call, user_id: str) -> Answer:
+    """One photo: that of the view it belongs to, or else read, counted, and put on record."""
     try:
         source = Source(call.variables["source"])
     except ValueError:
         raise Problem(HTTPStatus.NOT_FOUND, "not-found", "There is no such photo.") from None
-    picture: Picture | None = core.picture(user_id, source, call.request.query.get("v", ""))
+    core, person = call.core(), call.caller
+    picture = core.at_hand(user_id, source, call.request.query.get("v", ""))
+    if picture is None:
+        own = user_id == person.id
+        bucket = limits.OWN_VIEW if own else limits.HELP_DESK
+        limits.RateLimit(core.store, call.clock).spend(person.id, bucket)
+        if not own:
+            action = Action("view", person.id, _HELP_DESK, user_id, str(uuid.uuid4()))
+            Audit(core.store, call.clock).begin(action)
+        picture = core.picture(user_id, source)
     if picture is None:
         raise Problem(HTTPStatus.NOT_FOUND, "no-photo", "There is no photo.")
     return message.photo(picture.jpeg, picture.etag, call.request.header("If-None-Match"))

@@ -105,12 +105,14 @@ class Program:
             comparison = compare(sides[0].picture, sides[1].picture)
         return View(sides[0], sides[1], comparison, record, self._profile_url())
 
-    def picture(self, user_id: str, source: Source, version: str = "") -> Picture | None:
-        """One photo; None when there is none. Raises as `Core.picture`."""
+    def at_hand(self, user_id: str, source: Source, version: str) -> Picture | None:
+        """A photo that a view of this process has just made."""
         with _kept_lock:
             kept = _kept.get((user_id, source, version))
-        if kept and self._app.clock.monotonic() < kept.until:
-            return kept.picture
+        return kept.picture if kept and self._app.clock.monotonic() < kept.until else None
+
+    def picture(self, user_id: str, source: Source) -> Picture | None:
+        """One photo, read now. Raises as `Core.picture`."""
         if source is Source.EXCHANGE:
             return self._exchange(user_id).picture
         return self._sharepoint(self.user(user_id)).picture

@@ -49,6 +49,7 @@ OWN_SYNC = Bucket("own-sync", (Limit(1, 60), Limit(10, 3600)))
 OWN_VIEW = Bucket("own-view", (Limit(30, 60),))
 HELP_DESK = Bucket("helpdesk", (Limit(30, 60),))
 SEARCH = Bucket("search", (Limit(60, 60),))
+OVERVIEW = Bucket("overview", (Limit(20, 60),))
 
 
 @dataclass(frozen=True)

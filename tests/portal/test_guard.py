@@ -39,9 +39,9 @@ class Desk:
             "x-requested-with": "portal",
             "content-type": "application/json",
         }
-        path, _, query = path.partition("?query=")
+        path, _, query = path.partition("?")
         content = json.dumps({"requestId": str(uuid.uuid4()), **body}).encode()
-        parameters = {"query": query} if query else {}
+        parameters = dict([query.split("=")]) if query else {}
         return self._portal.answer(Request(method, path, parameters, headers, content))
 
     def lines(self) -> list[dict[str, str]]:
@@ -137,7 +137,7 @@ def test_lines_before_and_after() -> None:
         ("GET", "api/users?query=ade", "helpdesk", {}, "search", 1),
     ],
 )
-def test_activities(
+def test_activities(  # noqa: PLR0917 - a row of the table
     method: str, path: str, who: str, body: dict[str, bool], activity: str, lines: int
 ) -> None:
     """Updates have two lines, looks of the help desk one; none holds a name or a search."""
@@ -168,6 +168,22 @@ def test_what_failed_is_on_record() -> None:
     assert desk.lines()[-1]["reason"] == "internal-error"
 
 
+def test_photos_are_on_record_too() -> None:
+    """A photo that belongs to a view costs nothing more; any other is counted and put on record."""
+    desk = Desk()
+    photo = f"api/users/{EMPLOYEE_ID}/photo/exchange"
+    version = json.loads(desk.send("GET", f"api/users/{EMPLOYEE_ID}", "helpdesk").body)["exchange"]
+    for _ in range(40):
+        request = f"{photo}?v={version['version']}"
+        assert desk.send("GET", request, "helpdesk").status == HTTPStatus.OK
+    assert len(desk.lines()) == 1
+    statuses = [desk.send("GET", photo, "helpdesk").status for _ in range(30)]
+    assert statuses == [HTTPStatus.OK] * 29 + [HTTPStatus.TOO_MANY_REQUESTS]
+    assert [line["activity"] for line in desk.lines()] == ["view"] * 30
+    own = [desk.send("GET", "api/me/photo/exchange", "employee").status for _ in range(31)]
+    assert own == [HTTPStatus.OK] * 30 + [HTTPStatus.TOO_MANY_REQUESTS]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "who"),
     [
@@ -175,6 +191,10 @@ def test_what_failed_is_on_record() -> None:
         ("POST", f"api/users/{EMPLOYEE_ID}/sync", "helpdesk"),
         ("GET", f"api/users/{EMPLOYEE_ID}", "helpdesk"),
         ("GET", "api/users?query=ade", "helpdesk"),
+        ("GET", f"api/users/{EMPLOYEE_ID}/photo/exchange", "helpdesk"),
+        ("GET", "api/me", "employee"),
+        ("GET", "api/me/photo/exchange", "employee"),
+        ("GET", "api/run", "helpdesk"),
     ],
 )
 def test_without_storage_nothing_happens(method: str, path: str, who: str) -> None:

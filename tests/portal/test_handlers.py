@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -29,14 +30,14 @@ EVIDENCE = Evidence("graph", "GET", "https://graph.example/x", 503, request_id="
 SECRET = "host and setting of a technician"
 
 
-def send(
+def send(  # noqa: PLR0917 - short calls read best
     core: FakeCore,
     path: str,
     who: str = "helpdesk",
     method: str = "GET",
     body: bytes = b"",
     query: dict[str, str] | None = None,
-    **headers: str,
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     sent = {
         "x-ms-client-principal": principal(ACCOUNTS[who], Dialect.LONG),
@@ -44,7 +45,7 @@ def send(
         "sec-fetch-site": "same-origin",
         "x-requested-with": "portal",
         "content-type": "application/json; charset=utf-8",
-        **headers,
+        **(headers or {}),
     }
     return portal(core).answer(Request(method, path, query or {}, sent, body))
 
@@ -203,10 +204,12 @@ def test_photos_are_asked_again() -> None:
     first = send(core, "api/me/photo/exchange", "employee")
     tag = first.headers["ETag"]
     assert first.headers["Cache-Control"] == "private, no-cache"
-    again = send(core, "api/me/photo/exchange", "employee", **{"If-None-Match": f'"x", {tag}'})
+    again = send(
+        core, "api/me/photo/exchange", "employee", headers={"If-None-Match": f'"x", {tag}'}
+    )
     assert (again.status, again.body) == (HTTPStatus.NOT_MODIFIED, b"")
     core.users[EMPLOYEE_ID].exchange = Photo(State.PHOTO, picture("#111111", "ZZ"))
-    other = send(core, "api/me/photo/exchange", "employee", **{"If-None-Match": tag})
+    other = send(core, "api/me/photo/exchange", "employee", headers={"If-None-Match": tag})
     assert other.status == HTTPStatus.OK
 
 

@@ -71,11 +71,15 @@ def test_sync_changes_the_photo(world: Make) -> None:
         assert side.picture
         version = side.picture.etag.strip('"')
         one.tenant.tape.clear()
-        assert core(one).picture(user_id, source, version) == side.picture
+        assert core(one).at_hand(user_id, source, version) == side.picture
+        assert core(one).at_hand(user_id, source, "0" * 32) is None
+        assert core(one).at_hand(one.ids()[1], source, version) is None
         assert list(one.tenant.tape.entries()) == []
-        other = core(one).picture(user_id, source, "0" * 32)
-        assert other
-        assert other.etag == side.picture.etag
+        again = core(one).picture(user_id, source)
+        assert again
+        assert again.etag == side.picture.etag
+    one.clock.advance(program.KEPT_SECONDS)
+    assert core(one).at_hand(user_id, Source.SHAREPOINT, version) is None
 
 
 def test_photos_are_made_anew(world: Make) -> None:

@@ -29,9 +29,17 @@ def path_of(route: Route) -> str:
 
 
 def request(
-    route: Route, who: str | None, site: Mapping[str, str] = GOOD_SITE, **headers: str
+    route: Route,
+    who: str | None,
+    site: Mapping[str, str] = GOOD_SITE,
+    more: Mapping[str, str] | None = None,
 ) -> Request:
-    sent = {"x-requested-with": "portal", "content-type": "application/json", **site, **headers}
+    sent = {
+        "x-requested-with": "portal",
+        "content-type": "application/json",
+        **site,
+        **(more or {}),
+    }
     if who:
         sent["x-ms-client-principal"] = principal(ACCOUNTS[who], Dialect.SHORT)
         sent["x-ms-client-principal-idp"] = "aad"
@@ -43,9 +51,12 @@ def request(
 
 
 def send(
-    route: Route, who: str | None, site: Mapping[str, str] = GOOD_SITE, **headers: str
+    route: Route,
+    who: str | None,
+    site: Mapping[str, str] = GOOD_SITE,
+    more: Mapping[str, str] | None = None,
 ) -> Answer:
-    return portal(FakeCore.with_people()).answer(request(route, who, site, **headers))
+    return portal(FakeCore.with_people()).answer(request(route, who, site, more))
 
 
 def kind(answer: Answer) -> str:
@@ -107,7 +118,7 @@ def test_everybody_else(route: Route, who: str | None, status: HTTPStatus) -> No
 @pytest.mark.parametrize("header", ["Authorization", "X-ZUMO-AUTH"])
 def test_tokens(route: Route, header: str) -> None:
     """A token never opens a route, also beside a session."""
-    answer = send(route, "helpdesk", **{header: "Bearer eyJ"})
+    answer = send(route, "helpdesk", more={header: "Bearer eyJ"})
     assert answer.status == HTTPStatus.UNAUTHORIZED
 
 
@@ -162,7 +173,7 @@ def test_where_a_write_comes_from(route: Route, site: str) -> None:
 )
 def test_forms_cannot_write(route: Route, headers: dict[str, str]) -> None:
     """A form of any site lacks the header and the content type that a write needs."""
-    assert kind(send(route, "helpdesk", **headers)) == "cross-site"
+    assert kind(send(route, "helpdesk", more=headers)) == "cross-site"
 
 
 READS = [r for r in GUARDED if r.method == "GET" and not r.page]
@@ -261,7 +272,7 @@ def test_me_is_never_a_parameter() -> None:
     """Whatever a person sends along, `me` is the person who is signed in."""
     core = FakeCore.with_people()
     me = next(route for route in ROUTES if route.template == "api/me")
-    asked = request(me, "employee", **{"x-ms-client-principal-id": PEOPLE[1][0]})
+    asked = request(me, "employee", more={"x-ms-client-principal-id": PEOPLE[1][0]})
     query = {"id": PEOPLE[1][0], "user": PEOPLE[1][0], "query": PEOPLE[1][0]}
     answer = portal(core).answer(Request("GET", asked.path, query, asked.headers))
     assert json.loads(answer.body)["user"]["id"] == EMPLOYEE_ID

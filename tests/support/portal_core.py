@@ -234,9 +234,13 @@ class FakeCore:
             comparison = Comparison.SAME if here == there else Comparison.DIFFERENT
         return View(fake.exchange, fake.sharepoint, comparison, fake.record)
 
-    def picture(self, user_id: str, source: Source, version: str = "") -> Picture | None:
+    def at_hand(self, user_id: str, source: Source, version: str) -> Picture | None:
+        """A photo of the version that a view named."""
+        found = self.picture(user_id, source)
+        return found if found and found.etag.strip('"') == version else None
+
+    def picture(self, user_id: str, source: Source) -> Picture | None:
         """One photo."""
-        del version
         fake = self._find(user_id)
         side = fake.exchange if source is Source.EXCHANGE else fake.sharepoint
         return side.picture

@@ -11,7 +11,7 @@ export async function showNight(choose) {
   try {
     const overview = await ask("run");
     byId("run").replaceChildren(...run(overview, choose));
-    byId("checks").replaceChildren(...overview.checks.map(check));
+    byId("checks").replaceChildren(...[...overview.checks].sort((one, other) => one.ok - other.ok).map(check));
   } catch (failure) {
     show(byId("run"), failureNotice(failure, () => showNight(choose)));
     byId("checks").replaceChildren(el("li", { class: "meta", text: t("checks.unknown") }));

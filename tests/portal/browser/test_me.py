@@ -94,7 +94,9 @@ def test_progress(site: Site, visit: Visit) -> None:
           new MutationObserver(() => region.textContent && said.push(region.textContent))
             .observe(region, {childList: true, characterData: true, subtree: true});
           const send = window.fetch;
-          window.fetch = (...all) => new Promise(go => { window.release = () => go(send(...all)); });
+          window.fetch = (...all) => new Promise(go => {
+            window.release = () => go(send(...all));
+          });
         }"""
     )
     page.focus("#update")
@@ -114,19 +116,22 @@ def test_progress(site: Site, visit: Visit) -> None:
 
 @pytest.mark.parametrize("mode", [Mode.CODE, Mode.PLATFORM])
 def test_the_session_ends(browser: Browser, mode: Mode) -> None:
-    """In mid-page, in both modes of the platform: the page says so, and signing in leads back."""
-    with Site(FakeCore.with_people(), mode) as site:
-        with Visitor(browser, site, "employee", "/api/portal?lang=fi", failing=True) as visitor:
-            page = visitor.settled().page
-            site.sign_in.end_sessions()
-            page.click("#update")
-            page.wait_for_selector("#result .notice.bad")
-            assert visitor.text("#result strong") == catalogue("fi")["error.not-signed-in"]
-            assert site.core.synced == []
-            page.click("#result a")
-            page.click("text=employee")
-            page.wait_for_selector("#exchange img")
-            assert page.url == site.url + "/api/portal?lang=fi"
+    """In mid-page, in both modes of the platform: the page says so; signing in leads back."""
+    path = "/api/portal?lang=fi"
+    with (
+        Site(FakeCore.with_people(), mode) as site,
+        Visitor(browser, site, "employee", path, failing=True) as visitor,
+    ):
+        page = visitor.settled().page
+        site.sign_in.end_sessions()
+        page.click("#update")
+        page.wait_for_selector("#result .notice.bad")
+        assert visitor.text("#result strong") == catalogue("fi")["error.not-signed-in"]
+        assert site.core.synced == []
+        page.click("#result a")
+        page.click("text=employee")
+        page.wait_for_selector("#exchange img")
+        assert page.url == site.url + path
 
 
 def test_signing_in_and_out(site: Site, visit: Visit) -> None:
@@ -292,8 +297,9 @@ def test_before_the_first_night(site: Site, visit: Visit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("who", "kind"), [("guest", "guest"), ("stranger", "other-tenant"), ("stale", "session-too-old"),
-                      ("application", "people-only")],
+    ("who", "kind"),
+    [("guest", "guest"), ("stranger", "other-tenant"), ("stale", "session-too-old"),
+     ("application", "people-only")],
 )  # fmt: skip
 def test_who_may_not_come_in(visit: Visit, who: str, kind: str) -> None:
     """They read why, in their language, and can sign in as somebody else."""

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -18,7 +17,7 @@ PATIENCE_MILLISECONDS = 30_000
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A tenant before its first night."""
-    log: Path = tmp_path_factory.mktemp("stack") / "host.log"
+    log = tmp_path_factory.mktemp("stack") / "host.log"
     with Stack(users=40, log=log, settings={"RUN_INTERVAL_HOURS": "0"}) as running:
         yield running
 
