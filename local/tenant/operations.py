@@ -93,6 +93,8 @@ def _graph_batch(request: Request) -> Operation:
         return Operation("graph", "photo.batch", items=urls)
     if all(_PHOTO_BYTES.match(path) for path in paths):
         return Operation("graph", "photo.bytes.batch", items=urls)
+    if all(url.startswith("/users/") and "$select=" in url and "/" not in url[7:] for url in urls):
+        return Operation("graph", "user.batch", items=urls)
     return Operation("graph", "batch", items=urls)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from shared import roles
 from shared.config.schedule import Schedule
-from shared.config.settings import CLOUDS
+from shared.config import CLOUDS
 
 _APP_IDS = {
     roles.GRAPH: "00000003-0000-0000-c000-000000000000",

@@ -23,7 +23,7 @@ from shared.sharepoint.profiles import Profile
 from shared.sharepoint.site import Site
 
 if TYPE_CHECKING:
-    from shared.photos.thumbnails import Thumbnails
+    from shared.photos import Thumbnails
 
 
 class SharePoint:

@@ -75,6 +75,8 @@ class Folders:
         self._is_central = is_central
         self._cache = cache
         self._unavailable: dict[str, HostUnavailable] = {}
+        self._looking: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
 
     def folder(self, host: str, picture_url: str = "", *, create: bool = True) -> str:
         """Name of the folder that holds the thumbnails.
@@ -90,6 +92,16 @@ class Folders:
             HostUnavailable: the same on the host of another geo, or the folder cannot be found.
             ServiceError: SharePoint failed.
         """
+        known = self._cache.get(host)
+        if known:
+            return known
+        with self._lock:
+            looking = self._looking.setdefault(host, threading.Lock())
+        # One thread looks, the others wait for its answer.
+        with looking:
+            return self._look_up(host, picture_url, create=create)
+
+    def _look_up(self, host: str, picture_url: str, *, create: bool) -> str:
         known = self._cache.get(host)
         if known:
             return known

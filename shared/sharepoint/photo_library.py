@@ -12,7 +12,7 @@ from shared.sharepoint.error_codes import number_of
 from shared.sharepoint.site import JSON, Site, literal
 
 if TYPE_CHECKING:
-    from shared.photos.thumbnails import Thumbnails
+    from shared.photos import Thumbnails
 
 _ROLE_MISSING = "-2147024891"
 

@@ -20,7 +20,7 @@ from shared.model import Outcome, User, is_object_id
 from shared.sharepoint import Profile, SharePoint
 from shared.sync import plan
 from shared.sync.plan import ON_DEMAND, Fetch, Policy, Remove, Settled
-from shared.sync.user_sync import Prepared, Result, UserSync, failure
+from shared.sync.user_sync import Loaded, Prepared, Result, UserSync, failure
 
 PATIENCE_SECONDS = 45.0
 """How long one call works: callers are promised an answer within a minute, the platform cuts at
@@ -164,8 +164,12 @@ class _Call:
             if isinstance(profile, PhotoSyncError):
                 raise profile  # noqa: TRY301 - errors come back as values
             if isinstance(decision, Fetch):
-                found = self._users.read(user, record, decision, profile, policy, self._patience)
-                return profile if isinstance(found, Remove) else found
+                loaded = self._users.load(user, record, decision, policy, self._patience)
+                if isinstance(loaded, Loaded):
+                    return self._users.prepare(
+                        user, record, loaded, profile, policy, self._patience
+                    )
+                return profile if isinstance(loaded, Remove) else loaded
             return profile
         except Exception as error:  # noqa: BLE001 - the caller gets an answer in any case
             return self._failure(user, record, error, policy, etag=etag)

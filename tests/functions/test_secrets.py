@@ -222,7 +222,7 @@ def test_the_users_of_the_api_learn_nothing_from_defects(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(secret)
 
-    monkeypatch.setattr("shared.sync.user_sync.photos.render", broken)
+    monkeypatch.setattr("shared.sync.user_sync.render", broken)
     monkeypatch.setattr("shared.checkpoint.store.Checkpoint.load", broken)
     everything(here, eyes)
     assert {where for _, where in eyes.found() if where.startswith(("answer", "blob"))} == set()

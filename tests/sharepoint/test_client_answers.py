@@ -8,7 +8,7 @@ from local.support.clock import VirtualClock
 from local.tenant.http import Response
 from shared.errors import MalformedResponse, ProfileMissing, RequestRejected, Throttled
 from shared.model import ThumbnailLocation, User
-from shared.photos.thumbnails import Thumbnails
+from shared.photos import Thumbnails
 from shared.sharepoint import SharePoint
 from shared.sharepoint.profiles import Profile
 from tests.support.scripted_service import Loopback, answer, budget, client

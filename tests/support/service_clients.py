@@ -9,7 +9,7 @@ from local.tenant.directory import Person
 from shared.graph import Graph
 from shared.http import Budget, Service
 from shared.model import ThumbnailLocation, User
-from shared.photos.thumbnails import Thumbnails
+from shared.photos import Thumbnails
 from shared.sharepoint import Profile, SharePoint, files_of, owns
 
 IMAGES = Thumbnails(b"small", b"medium!", b"large bytes")

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from shared.checkpoint import runs
-from shared.checkpoint.records import seconds_of
+from shared.checkpoint import seconds_of
 from shared.checkpoint.runs import Run
 from shared.model import Outcome, User
 from shared.sync import report

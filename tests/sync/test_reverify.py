@@ -76,7 +76,7 @@ def test_a_file_changed_by_hand(world: Make, size: str, what: str) -> None:
     photo = here.records()[someone].photo
     assert photo
     library = here.tenant.sharepoint.library["mysite"]
-    path = photo.place.path(size)
+    path = photo.location.path(size)
     if what == "deleted":
         library.delete(path)
     else:
