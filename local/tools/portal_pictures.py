@@ -1,4 +1,4 @@
-"""Makes the pictures of the portal in docs/, from the demo's tenant: `python -m local.tools.portal_pictures`.
+"""Makes the pictures of the portal in docs/: `python -m local.tools.portal_pictures`.
 
 Needs Playwright and a Chromium, which `make setup` installs where it can.
 """
@@ -29,12 +29,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "host.log"
         settings = {"RUN_INTERVAL_HOURS": "0"}
-        with Stack(users=_USERS, seed=4, log=log, settings=settings) as stack:
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=path, args=arguments())
-                _my_photo(browser, stack)
-                _help_desk(browser, stack)
-                browser.close()
+        with (
+            Stack(users=_USERS, seed=4, log=log, settings=settings) as stack,
+            sync_playwright() as playwright,
+        ):
+            browser = playwright.chromium.launch(executable_path=path, args=arguments())
+            _my_photo(browser, stack)
+            _help_desk(browser, stack)
+            browser.close()
     return 0
 
 
