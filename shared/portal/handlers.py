@@ -29,6 +29,12 @@ MAX_SEARCH_CHARACTERS = 100
 MAX_HITS = 10
 MAX_BODY_BYTES = 1_000
 
+_RUN_FIELDS = (
+    *("status", "mode", "started", "updated", "ended", "reason"),
+    *("inScope", "counts", "requests", "throttled", "removals"),
+)
+"""What the page shows of a run; its document also says which users are left."""
+
 _SELF = "self"
 _HELP_DESK = "helpdesk"
 
@@ -180,7 +186,9 @@ def run(call: Call) -> Answer:
     """`GET /api/portal/api/run`: the last run, its problems, the checks."""
     core = call.core()
     limits.RateLimit(core.store, call.clock).spend(call.caller.id, limits.OVERVIEW)
-    return message.data(asdict(core.overview()))
+    overview = core.overview()
+    last = overview.run and {name: overview.run.get(name) for name in _RUN_FIELDS}
+    return message.data({**asdict(overview), "run": last})
 
 
 # ── shared by both ───────────────────────────────────────────────────────────────────────────────

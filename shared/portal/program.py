@@ -14,8 +14,8 @@ from threading import Lock
 from shared import __version__
 from shared.app import App
 from shared.checkpoint import iso
-from shared.checks.checks import run_and_checks
-from shared.config.schedule import Schedule
+from shared.checks import overview
+from shared.config import Schedule
 from shared.errors import InvalidPhoto, PhotoSyncError, ProfileMissing, ServiceError, Throttled
 from shared.graph import Directory, NoPhoto, Person, Version
 from shared.http import Budget
@@ -136,7 +136,7 @@ class Program:
 
     def overview(self) -> Overview:
         """The last run and the checks, as `GET /api/sync` has them."""
-        run, checks = run_and_checks(self._app, None)
+        run, checks = overview(self._app)
         lines, more = history.problems(self._blobs, run.started) if run else ([], False)
         return Overview(
             version=__version__,

@@ -121,10 +121,10 @@ def test_the_checks() -> None:
     """GET /api/sync says whether the portal is set up and whether sign-in is enforced."""
 
     def rows(environ: Mapping[str, str], status: int) -> list[tuple[str, bool]]:
-        found = checks.rows(environ, Proof(Probe(status), VirtualClock()))
-        assert all(detail for _, _, detail, _ in found)
-        assert all(ok or remedy for _, ok, _, remedy in found)
-        return [(name, ok) for name, ok, _, _ in found]
+        found = checks.checks(environ, Proof(Probe(status), VirtualClock()))
+        assert all(check.detail for check in found)
+        assert all(check.ok or check.remedy for check in found)
+        return [(check.name, check.ok) for check in found]
 
     settings, signed_in = checks.SETTINGS, checks.SIGN_IN
     assert rows({}, 401) == []
