@@ -5,6 +5,7 @@ SharePoint return, so that no byte from outside reaches a browser.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,8 +93,8 @@ class Program:
     def view(self, user: User) -> View:
         """Both photos, read at the same time, and what is remembered."""
         with ThreadPoolExecutor(2, "photo-sync-portal") as pool:
-            exchange = pool.submit(_guarded, lambda: self._exchange(user.id))
-            sharepoint = pool.submit(_guarded, lambda: self._sharepoint(user))
+            exchange = pool.submit(self._guarded, lambda: self._exchange(user.id))
+            sharepoint = pool.submit(self._guarded, lambda: self._sharepoint(user))
             record = self._record(user.id)
             sides = exchange.result(), sharepoint.result()
         self._log.write()
@@ -201,6 +202,14 @@ class Program:
             missing_runs=record.missing.runs if record.missing else 0,
         )
 
+    def _guarded(self, read: Callable[[], Photo]) -> Photo:
+        """One side of a view; what cannot be read is unknown, and the other side is shown."""
+        try:
+            return read()
+        except PhotoSyncError as error:
+            self._log.add(logging.WARNING, f"A photo cannot be shown in the portal: {error}")
+            return Photo(State.UNKNOWN)
+
     def _keep(self, user_id: str, source: Source, picture: Picture) -> None:
         until = self._app.clock.monotonic() + KEPT_SECONDS
         with _kept_lock:
@@ -221,14 +230,6 @@ class Program:
             return Schedule.parse(schedule).next_after(now).isoformat()
         except ValueError:
             return ""
-
-
-def _guarded(read: Callable[[], Photo]) -> Photo:
-    """One side of a view; what cannot be read is unknown, and the other side is still shown."""
-    try:
-        return read()
-    except PhotoSyncError:
-        return Photo(State.UNKNOWN)
 
 
 def _user(person: Person) -> User:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from local.tenant import Fault
 from local.tenant.pictures import Gallery
-from shared.errors import StateError, UserUnknown
+from shared.errors import PermissionMissing, StateError, UserUnknown
+from shared.graph import directory
 from shared.portal import comparison, history, program
 from shared.portal.audit import Action, Audit
 from shared.portal.blobs import Blobs
@@ -257,3 +259,52 @@ def test_what_counts_as_the_same_photo() -> None:
     square, wide = picture(jpeg(side=300), "a"), io.BytesIO()
     Image.new("RGB", (300, 200), (200, 30, 60)).save(wide, "JPEG")
     assert comparison.compare(square, picture(wide.getvalue(), "b")) is Comparison.DIFFERENT
+
+
+def test_one_side_fails(world: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """What Graph or SharePoint does not answer is unknown; the rest is shown, the log says why."""
+    one, user_id = synced(world(users=4))
+    user = core(one).user(user_id)
+    one.tenant.faults.add(Fault("forbidden", service="sharepoint", times=None))
+    view = core(one).view(user)
+    assert view.exchange.state is State.PHOTO
+    assert view.sharepoint.state is State.UNKNOWN
+    assert view.comparison is Comparison.UNKNOWN
+    assert "cannot be shown in the portal" in caplog.text
+    assert view.record is not None
+
+
+def test_the_directory_refuses(world: Make) -> None:
+    """A missing role is named, for one user and for a search."""
+    one = world(users=4)
+    user_id = one.ids()[0]
+    here = core(one)
+    one.tenant.faults.add(Fault("forbidden", service="graph", times=None))
+    with pytest.raises(PermissionMissing, match=r"User\.Read\.All"):
+        here.user(user_id)
+    with pytest.raises(PermissionMissing, match=r"User\.Read\.All"):
+        here.search("ade", 10)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [None, [], {}, {"id": "x", "userPrincipalName": "a@b"}, {"id": str(uuid.UUID(int=1))},
+     {"id": str(uuid.UUID(int=1)), "userPrincipalName": ""},
+     {"id": str(uuid.UUID(int=1)), "userPrincipalName": "a\n@b"},
+     {"id": 7, "userPrincipalName": "a@b"}],
+)  # fmt: skip
+def test_entries_that_are_no_people(entry: object) -> None:
+    """What Graph should never list is left out."""
+    assert directory._person(entry) is None
+
+
+def test_entries_with_strange_names() -> None:
+    """A name that cannot be shown is left empty; people without `userType` are members."""
+    entry = {
+        "id": str(uuid.UUID(int=1)).upper(),
+        "userPrincipalName": "a@b",
+        "displayName": "a\x00",
+    }
+    person = directory._person(entry)
+    assert person
+    assert (person.id, person.name, person.guest) == (str(uuid.UUID(int=1)), "", False)
