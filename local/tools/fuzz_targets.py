@@ -20,7 +20,7 @@ from PIL import Image
 from local.support.clock import VirtualClock
 from local.tools.fuzz_inputs import damaged, images, json_bytes, spoiled, values
 from local.tools.fuzz_network import ADMIN, MYSITE, NOW, Reply, graph, network, sharepoint
-from shared import app
+from shared import app, photos
 from shared.api import api
 from shared.checkpoint import records, runs
 from shared.config import settings as program_settings
@@ -35,7 +35,6 @@ from shared.errors import (
 )
 from shared.graph import NoPhoto, Unknown, Version
 from shared.model import Outcome, ThumbnailLocation, User
-from shared.photos import thumbnails
 from shared.sharepoint import Profile, batch, files_of, profiles
 from shared.sync import plan, report
 from shared.sync.scope import Scope
@@ -156,7 +155,7 @@ def _files(reply: Reply) -> None:
     with network(reply):
         client = sharepoint()
         client.folder(MYSITE)
-        images = thumbnails.Thumbnails(b"s", b"m", b"l")
+        images = photos.Thumbnails(b"s", b"m", b"l")
         client.has_content(_PLACE, images)
         for size, data in files_of(images).items():
             client.upload(_PLACE, size, data)
@@ -181,7 +180,7 @@ def _profile(data: tuple[int, Any]) -> None:
 def _image(data: bytes) -> None:
     """What comes out are three JPEGs of the right size, without anything of the source in them."""
     sizes = (16, 24, 32)
-    made = thumbnails.render(data, sizes)
+    made = photos.render(data, sizes)
     for size, file in zip(sizes, (made.small, made.medium, made.large), strict=True):
         with Image.open(BytesIO(file)) as image:
             image.load()

@@ -15,7 +15,7 @@ from typing import Any
 
 from local.tools.usual_script import run_script
 from shared.app import App
-from shared.checkpoint.records import Photo, Record, iso
+from shared.checkpoint import Photo, Record, iso
 from shared.checkpoint.store import shard_of
 from shared.config import settings
 from shared.graph import BATCH_SIZE, Version

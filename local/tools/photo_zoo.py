@@ -233,7 +233,10 @@ def _large_clut(grid: int) -> bytes:
     table = struct.pack(">3H", 0xFFFF, 0x8000, 0x8000) + bytes(
         at * at * 31 % 251 for at in range(6000)
     ) * (nodes * 6 // 6000 + 1)
-    return profile(b"CMYK", {b"A2B0": lut16(4, grid, table[: nodes * 6])})
+    return profile(
+        b"CMYK",
+        {b"A2B0": lut16(4, grid, table[: nodes * 6 - 6] + struct.pack(">3H", 0, 0x8000, 0x8000))},
+    )
 
 
 def _endless(length: int) -> bytes:
@@ -264,6 +267,7 @@ _GRAY_KEY = chunk(b"tRNS", b"\x55\x55")
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "png-rgba": lambda: png(_BIG, 6, 8),
+    "png-black-interlaced": lambda: png(_BIG, 6, 8, fill=b"\0", interlaced=True),
     "png-rgba-16": lambda: png(_DEEP, 6, 16),
     "png-rgba-16-interlaced": lambda: png(_DEEP, 6, 16, interlaced=True),
     "png-rgba-interlaced": lambda: png(_BIG, 6, 8, interlaced=True),

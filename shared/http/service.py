@@ -172,36 +172,6 @@ class Service:
         """Evidence for something that was noticed without a response."""
         return Evidence(self.name, method, url.partition("?")[0])
 
-    def throttled_item(
-        self,
-        budget: Budget,
-        subject: str,
-        response: Response,
-        asked: float | None,
-        times: int = 1,
-    ) -> bool:
-        """An item of a batch was throttled; by the same rule as a whole response.
-
-        Args:
-            budget: of the invocation.
-            subject: object id of the user whom the item is about; "" for nobody.
-            response: to the batch.
-            asked: seconds of the item's `Retry-After`; None gives an exponential pause.
-            times: how often this item was throttled so far, this time included.
-
-        Returns:
-            Whether the pause is the subject's own: then nobody waits, and the caller decides. Else
-            the service is paused, and the next `send` waits for it.
-
-        Raises:
-            Throttled: the service's pause outlasts the deadline.
-        """
-        if self._throttling.is_own(subject, self.clock.monotonic()):
-            budget.meter.add(self.name, throttled=1)
-            return True
-        self.pause(budget, response, asked, times)
-        return False
-
     def pause(
         self, budget: Budget, response: Response, asked: float | None, times: int = 1
     ) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from shared.config.settings import Settings
+from shared.config import Settings
 from shared.http.connections import exchange, mount, read_body, within
 from shared.http.response import HIDDEN, without_tokens
 

@@ -162,7 +162,7 @@ def _reduced(
     source: Source, image: Image.Image, covered: tuple[float, float], longest: int
 ) -> Picture:
     factor = max(1, max(image.size) // longest)
-    if factor == 1 and image.mode in {"L", "RGB", "CMYK"} and _key(source) is None:
+    if factor == 1 and _is_flat(source, image):
         return Picture(image, *covered)
     across, down = min(factor, image.width), min(factor, image.height)
     strips = _strips(image.size, down)
@@ -176,6 +176,12 @@ def _reduced(
         reduced.paste(strip, (0, top // down))
     assert reduced is not None  # noqa: S101 - a picture has rows
     return Picture(reduced, covered[0] / across, covered[1] / down)
+
+
+def _is_flat(source: Source, image: Image.Image) -> bool:
+    """Whether it is in one of the modes that a picture may have, and nothing is transparent."""
+    usual = image.mode in {"L", "RGB", "CMYK"} and not image.has_transparency_data
+    return usual and _key(source) is None
 
 
 def _key(source: Source) -> tuple[int, ...] | None:
@@ -195,7 +201,7 @@ def _flat(source: Source, strip: Image.Image) -> Image.Image:
     if key is not None:
         colors = strip.convert("L") if len(key) == 1 else strip
         return _on_white(colors, _opaque(colors, key))
-    if strip.mode in {"L", "RGB", "CMYK"}:
+    if _is_flat(source, strip):
         return strip
     if not strip.has_transparency_data:
         return strip.convert("L" if strip.mode == "1" else "RGB")

@@ -67,8 +67,9 @@ def render(data: bytes, sizes: tuple[int, int, int]) -> Thumbnails:
         raise
     except Exception as error:
         # Pillow's decoders raise about every exception there is on malformed input.
-        why = f"its pixels cannot be decoded ({type(error).__name__})"
-        raise limits.damaged(why) from error
+        if "truncated" in str(error):
+            raise limits.cut_short() from error
+        raise limits.damaged("its pixels cannot be decoded") from error
     return Thumbnails(small, medium, large)
 
 

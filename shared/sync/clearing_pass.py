@@ -13,7 +13,9 @@ from shared.http import Patience
 from shared.model import Outcome, User
 from shared.sharepoint import SharePoint
 from shared.sync import removals
+from shared.sync.canary import Canaries
 from shared.sync.engine import LAST_PATIENCE_SECONDS
+from shared.sync.health import Health
 from shared.sync.plan import Policy
 from shared.sync.progress import Progress
 from shared.sync.user_sync import Result, UserSync
@@ -29,6 +31,8 @@ class ClearingPass:
         graph, sharepoint: asked again before anything is cleared.
         checkpoint: the records.
         clock: of the program.
+        health: judges the services.
+        canaries: look for healthy users in the shard that is being cleared.
         pool: threads.
         policy: at this moment.
         check_time: raises when the time is up.
@@ -44,6 +48,8 @@ class ClearingPass:
         sharepoint: SharePoint,
         checkpoint: Checkpoint,
         clock: Clock,
+        health: Health,
+        canaries: Canaries,
         pool: ThreadPoolExecutor,
         policy: Callable[[], Policy],
         check_time: Callable[[], None],
@@ -54,12 +60,14 @@ class ClearingPass:
         self._graph = graph
         self._checkpoint = checkpoint
         self._policy = policy
+        self._canaries = canaries
         self._check_time = check_time
         self._clearing = removals.Clearing(
             graph=graph,
             sharepoint=sharepoint,
             checkpoint=checkpoint,
             user_sync=UserSync(graph, sharepoint, settings.thumbnail_sizes),
+            health=health,
             pool=pool,
             in_scope=self._in_scope,
             patience=lambda user_id: Patience(LAST_PATIENCE_SECONDS, clock, user_id),
@@ -73,12 +81,21 @@ class ClearingPass:
             PhotoSyncError: why nothing more should be tried.
         """
         run = self._run
+        if run.source_fault and not run.removal_note:
+            # Whose photo is gone was not even counted as a candidate.
+            run.removals_held_back = run.count_of(Outcome.REMOVAL_PENDING)
+            run.removal_note = f"nothing is removed: {run.source_fault}"
         if run.clearing and run.removal_limit is None:
-            limit = removals.decide(run, self._settings.removal_limit.of(run.photos))
+            settings = self._settings
+            limit = removals.decide(
+                run, settings.removal_limit.of(run.photos), remove=settings.remove_photos
+            )
             run.removal_limit, run.removal_note = limit.allowed, limit.note
             self._progress.save()
         while run.clearing:
-            shard = self._remove(self._checkpoint.load(run.clearing[0]))
+            shard = self._checkpoint.load(run.clearing[0])
+            self._canaries.shards = {shard.name: shard}.copy
+            shard = self._remove(shard)
             self._clear_leavers(shard)
             run.clearing, run.cursor = run.clearing[1:], ""
             self._progress.save()

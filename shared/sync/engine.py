@@ -33,12 +33,12 @@ from shared.graph import BATCH_SIZE, Graph, Seen, Unknown
 from shared.http import Patience
 from shared.log import InvocationLog
 from shared.model import Outcome, User
-from shared.sharepoint import SharePoint
+from shared.sharepoint import Profile, SharePoint
 from shared.sync import plan
 from shared.sync.health import Health
 from shared.sync.plan import Fetch, Policy, Settled
 from shared.sync.reader import Reader, Versions
-from shared.sync.user_sync import Prepared, Result, UserSync, failure
+from shared.sync.user_sync import Loaded, Prepared, Result, UserSync, failure
 from shared.sync.window import Window, WriteFailed
 
 WINDOW_USERS = 60
@@ -134,6 +134,8 @@ class Engine:
         self.deferred: list[str] = []
         """Users who were not finished, because the run has to end."""
         self._reverified = 0
+        self.window_users = WINDOW_USERS
+        """Users who fill a window."""
 
     @property
     def ended(self) -> PhotoSyncError | None:
@@ -208,7 +210,7 @@ class Engine:
         now = self._clock.monotonic()
         loaded = sum(len(shard.records) for shard in self.shards.values())
         if (
-            len(self._window) >= (1 if self.probing else WINDOW_USERS)
+            len(self._window) >= (1 if self.probing else self.window_users)
             or now - self._window.opened >= WINDOW_SECONDS
             or loaded >= RECORDS_IN_MEMORY
         ):
@@ -316,15 +318,69 @@ class Engine:
         self._in_flight.append(window)
 
     def _read(self, window: Window) -> list[Prepared]:
+        """Everything that is only read; who needs nothing written is settled."""
         fetches, window.fetches = window.fetches, {}
         if self.ended:
             self.deferred += fetches
             return []
-        policy = self._now()
         self._reverified += sum(fetch.verify for _, fetch in fetches.values())
-        names = self._reader.names([user for user, _ in fetches.values()])
+        # Where a photo of ours is shown, its bytes may tell that nothing has to be written; where
+        # none is, the profile may be missing, and the bytes would be read for nothing.
+        shown = [(user, fetch) for user, fetch in fetches.values() if self._is_shown(user, fetch)]
+        loaded = self._load(window, shown)
+        rest = [
+            user
+            for user, fetch in fetches.values()
+            if user.id in loaded or not self._is_shown(user, fetch)
+        ]
+        profiles = self._profiles(window, rest)
+        present = [user for user, _ in profiles.values()]
+        loaded |= self._load(
+            window, [(user, fetches[user.id][1]) for user in present if user.id not in loaded]
+        )
+        wanted = [
+            (user, self._record(user.id), loaded[user.id], profile)
+            for user, profile in profiles.values()
+            if user.id in loaded
+        ]
+        found = self._reader.prepare(wanted, self._policy, self._patience(window.last_try))
+        prepared = []
+        for user, _, one, _ in wanted:
+            ready = found[user.id]
+            if isinstance(ready, Prepared):
+                prepared.append(ready)
+            elif isinstance(ready, Settled):
+                window.settled[user.id] = (user, ready)
+            else:
+                self._on_error(window, user, ready, etag=one.etag)
+        return prepared
+
+    def _is_shown(self, user: User, fetch: Fetch) -> bool:
+        record = self._record(user.id)
+        return record is not None and record.claims and not fetch.verify
+
+    def _load(self, window: Window, wanted: Sequence[tuple[User, Fetch]]) -> dict[str, Loaded]:
+        """Photos whose thumbnails may have to be written, by id of the user."""
+        ask = [(user, self._record(user.id), fetch) for user, fetch in wanted]
+        found = self._reader.load(ask, self._now(), self._patience(window.last_try))
+        loaded = {}
+        for user, fetch in wanted:
+            one = found[user.id]
+            if isinstance(one, Loaded):
+                loaded[user.id] = one
+            elif isinstance(one, Settled):
+                window.settled[user.id] = (user, one)
+            elif isinstance(one, Exception):
+                self._on_error(window, user, one, etag=fetch.etag)
+            else:
+                raise AssertionError("a run removes at its end only")
+        return loaded
+
+    def _profiles(self, window: Window, users: Sequence[User]) -> dict[str, tuple[User, Profile]]:
+        """Users with their present name, and their profile; by id."""
+        names = self._reader.names(users)
         present = []
-        for user, _ in fetches.values():
+        for user in users:
             name = names[user.id]
             if isinstance(name, User):
                 present.append(name)
@@ -333,26 +389,14 @@ class Engine:
             else:
                 self._on_error(window, user, name)
         profiles = self._reader.profiles(present)
-        wanted = []
+        found = {}
         for user in present:
             profile = profiles[user.id]
-            if isinstance(profile, PhotoSyncError):
+            if isinstance(profile, Profile):
+                found[user.id] = (user, profile)
+            else:
                 self._on_error(window, user, profile)
-            else:
-                wanted.append((user, self._record(user.id), fetches[user.id][1], profile))
-        prepared = []
-        patience = self._patience(window.last_try)
-        for one, found in zip(wanted, self._reader.photos(wanted, policy, patience), strict=True):
-            user, _, fetch, _ = one
-            if isinstance(found, Prepared):
-                prepared.append(found)
-            elif isinstance(found, Settled):
-                window.settled[user.id] = (user, found)
-            elif isinstance(found, Exception):
-                self._on_error(window, user, found, etag=fetch.etag)
-            else:
-                raise AssertionError("a run removes at its end only")
-        return prepared
+        return found
 
     def _on_gone(self, window: Window, user: User) -> None:
         """The directory does not have the user any more; whatever is shown stays for now."""

@@ -113,12 +113,14 @@ class Firing:
     def _work(self) -> None:
         run, threads = self._run, self._settings.max_concurrency
         scope = self._list() if run.phase in {LISTING, USERS} else None
+        canaries = Canaries(self._graph, self._sharepoint, self._clock)
+        health = Health(canaries.canary, home=self._settings.mysite_url, probing=self._probing)
         with (
             ThreadPoolExecutor(threads, "photo-sync-read") as readers,
             ThreadPoolExecutor(threads, "photo-sync-write") as writers,
         ):
             if scope is not None:
-                self._synchronize(scope, readers, writers)
+                self._synchronize(scope, readers, writers, health, canaries)
                 run.phase, run.cursor = CLEARING, ""
                 self._progress.save()
             ClearingPass(
@@ -129,6 +131,8 @@ class Firing:
                 sharepoint=self._sharepoint,
                 checkpoint=self._checkpoint,
                 clock=self._clock,
+                health=health,
+                canaries=canaries,
                 pool=readers,
                 policy=self._policy,
                 check_time=self._require_time,
@@ -168,11 +172,14 @@ class Firing:
         return scope
 
     def _synchronize(
-        self, scope: Scope, readers: ThreadPoolExecutor, writers: ThreadPoolExecutor
+        self,
+        scope: Scope,
+        readers: ThreadPoolExecutor,
+        writers: ThreadPoolExecutor,
+        health: Health,
+        canaries: Canaries,
     ) -> None:
         settings = self._settings
-        canaries = Canaries(self._graph, self._sharepoint, self._clock)
-        health = Health(canaries.canary, home=settings.mysite_url, probing=self._probing)
         engine = Engine(
             graph=self._graph,
             sharepoint=self._sharepoint,
@@ -195,6 +202,7 @@ class Firing:
                 checkpoint=self._checkpoint,
                 progress=self._progress,
                 health=health,
+                width=settings.max_concurrency,
                 policy=self._policy,
                 check_time=self._time_is_up,
             ).go()

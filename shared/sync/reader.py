@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 from itertools import batched
 
 from shared.checkpoint import Record
-from shared.errors import DeadlineExceeded, HostUnavailable, PhotoSyncError, ServiceError, Throttled
+from shared.errors import DeadlineExceeded, PhotoSyncError, ServiceError, Throttled, UserError
 from shared.graph import BATCH_SIZE, Graph, Seen, Unknown
 from shared.http import Patience
 from shared.log import InvocationLog
@@ -17,10 +17,11 @@ from shared.model import User
 from shared.sharepoint import Profile, SharePoint
 from shared.sync.health import Health
 from shared.sync.plan import Fetch, Policy, Remove, Settled
-from shared.sync.user_sync import Prepared, UserSync
+from shared.sync.user_sync import Loaded, Prepared, UserSync
 
 type Versions = Mapping[str, Seen] | PhotoSyncError
-type ReadUser = Prepared | Remove | Settled | Exception
+type LoadedUser = Loaded | Remove | Settled | Exception
+type PreparedUser = Prepared | Settled | Exception
 
 
 class Reader:
@@ -106,33 +107,62 @@ class Reader:
             found.update(part)
         return found
 
-    def photos(
+    def load(
         self,
-        wanted: Sequence[tuple[User, Record | None, Fetch, Profile]],
+        wanted: Sequence[tuple[User, Record | None, Fetch]],
         policy: Policy,
         patience: Callable[[str], Patience],
-    ) -> list[ReadUser]:
-        """What is to be done with these users, after their photo was read; in their order."""
+    ) -> dict[str, LoadedUser]:
+        """What the photos of these users lead to, by id."""
 
-        def read(one: tuple[User, Record | None, Fetch, Profile]) -> ReadUser:
-            user, record, fetch, profile = one
+        def load(one: tuple[User, Record | None, Fetch]) -> LoadedUser:
+            user, record, fetch = one
             if self._ended():
                 return _END
             try:
-                self._health.require(profile.host)
-                found = self._user_sync.read(
-                    user, record, fetch, profile, policy, patience(user.id)
-                )
+                loaded = self._user_sync.load(user, record, fetch, policy, patience(user.id))
             except PhotoSyncError as error:
-                self._judge(error, user, profile)
+                if isinstance(error, ServiceError) and not isinstance(error, Throttled):
+                    self._health.photos.failed(error, [user.id])
+                elif isinstance(error, UserError):
+                    self._health.photos.succeeded()
                 return error
             except Exception as error:  # noqa: BLE001 - a bug met by one user is not the end
                 self._log.add(logging.ERROR, f"user {user.id}: internal error", error=error)
                 return error
             self._health.photos.succeeded()
-            return found
+            return loaded
 
-        return list(self._pool.map(read, wanted))
+        ids = [user.id for user, _, _ in wanted]
+        return dict(zip(ids, self._pool.map(load, wanted), strict=True))
+
+    def prepare(
+        self,
+        wanted: Sequence[tuple[User, Record | None, Loaded, Profile]],
+        policy: Policy,
+        patience: Callable[[str], Patience],
+    ) -> dict[str, PreparedUser]:
+        """What is to be written for these users, by id."""
+
+        def prepare(one: tuple[User, Record | None, Loaded, Profile]) -> PreparedUser:
+            user, record, loaded, profile = one
+            if self._ended():
+                return _END
+            try:
+                self._health.require(profile.host)
+                return self._user_sync.prepare(
+                    user, record, loaded, profile, policy, patience(user.id)
+                )
+            except PhotoSyncError as error:
+                if not isinstance(error, Throttled):
+                    self._health.writing(profile.host).failed(error, [user.id])
+                return error
+            except Exception as error:  # noqa: BLE001 - a bug met by one user is not the end
+                self._log.add(logging.ERROR, f"user {user.id}: internal error", error=error)
+                return error
+
+        ids = [user.id for user, *_ in wanted]
+        return dict(zip(ids, self._pool.map(prepare, wanted), strict=True))
 
     def _versions(self, user_ids: Sequence[str]) -> Versions:
         breaker = self._health.versions
@@ -151,17 +181,6 @@ class Reader:
             if isinstance(answer, Unknown):
                 breaker.failed(answer.error, [user_id])
         return seen
-
-    def _judge(self, error: PhotoSyncError, user: User, profile: Profile) -> None:
-        if not isinstance(error, ServiceError) or isinstance(error, Throttled):
-            return
-        graph = error.evidence.service == "graph"
-        if not graph:
-            # The photo itself was read before SharePoint was asked.
-            self._health.photos.succeeded()
-        if not isinstance(error, HostUnavailable) or not self._health.writing(profile.host).cause:
-            breaker = self._health.photos if graph else self._health.writing(profile.host)
-            breaker.failed(error, [user.id])
 
 
 _END = DeadlineExceeded("the run has to end")

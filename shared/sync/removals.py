@@ -19,6 +19,7 @@ from shared.errors import (
     DeadlineExceeded,
     PhotoSyncError,
     ProfileMissing,
+    ServiceError,
     StateError,
     Throttled,
     TokenUnavailable,
@@ -28,6 +29,7 @@ from shared.http import Patience
 from shared.model import Outcome, User
 from shared.sharepoint import Profile, SharePoint
 from shared.sync import leavers, plan
+from shared.sync.health import Health
 from shared.sync.plan import Policy, Settled
 from shared.sync.user_sync import Result, UserSync, failure
 
@@ -50,14 +52,17 @@ class Limit:
     note: str = ""
 
 
-def decide(run: Run, allowed: int) -> Limit:
+def decide(run: Run, allowed: int, *, remove: bool) -> Limit:
     """Carry out all removals of the run, or none of them. Pure.
 
     Args:
         run: whose users have all been seen.
         allowed: removals that REMOVAL_LIMIT allows, of the photos that we wrote.
+        remove: REMOVE_PHOTOS; it may have changed since the run began.
     """
     wanted = run.removal_candidates + run.leaver_candidates
+    if not remove:
+        return Limit(allowed, "nothing is removed: REMOVE_PHOTOS is false")
     if run.source_fault:
         return Limit(allowed, f"nothing is removed: {run.source_fault}")
     if run.previous_listed is None:
@@ -80,6 +85,7 @@ class Clearing:
         graph, sharepoint: asked again before anything is cleared.
         checkpoint: the records.
         user_sync: clears one user.
+        health: judges SharePoint.
         pool: threads.
         in_scope: who of these users is still in scope, with their present name.
         patience: by object id.
@@ -92,6 +98,7 @@ class Clearing:
         sharepoint: SharePoint,
         checkpoint: Checkpoint,
         user_sync: UserSync,
+        health: Health,
         pool: Executor,
         in_scope: Callable[[Sequence[str]], Mapping[str, User | None | PhotoSyncError]],
         patience: Callable[[str], Patience],
@@ -100,6 +107,7 @@ class Clearing:
         self._sharepoint = sharepoint
         self._checkpoint = checkpoint
         self._users = user_sync
+        self._health = health
         self._pool = pool
         self._in_scope = in_scope
         self._patience = patience
@@ -198,18 +206,13 @@ class Clearing:
 
         def clear(one: tuple[User, Profile]) -> Settled:
             user, profile = one
-            try:
-                return self._users.clear(
-                    user, records[user.id], profile, policy, self._patience(user.id)
-                )
-            except ProfileMissing as error:
-                return _left_alone("SharePoint has no profile for this user any more", error)
-            except PhotoSyncError as error:
-                if _must_end(error):
-                    return Settled(Outcome.DEFERRED, str(error), error=error)
-                return failure(user, records[user.id], error, policy)
+            return self._clear_one(user, records[user.id], profile, policy)
 
         for (user, _), done in zip(rest, self._pool.map(clear, rest), strict=True):
+            settled[user.id] = done
+        # A request that failed for one user is tried once more, after all others.
+        again = [one for one in rest if isinstance(settled[one[0].id].error, ServiceError)]
+        for (user, _), done in zip(again, self._pool.map(clear, again), strict=True):
             settled[user.id] = done
         changes: dict[str, Record | None] = {
             user.id: settled[user.id].record or records[user.id] for user, _ in rest
@@ -218,6 +221,25 @@ class Clearing:
         for user_id in disputed:
             settled[user_id] = _left_alone("another call changed the picture meanwhile", None)
         return shard
+
+    def _clear_one(self, user: User, record: Record, profile: Profile, policy: Policy) -> Settled:
+        """Clear one user, in a thread; errors become outcomes."""
+        breaker = self._health.writing(profile.host)
+        if breaker.cause:
+            return Settled(Outcome.DEFERRED, str(breaker.cause), error=breaker.cause)
+        try:
+            settled = self._users.clear(user, record, profile, policy, self._patience(user.id))
+        except ProfileMissing as error:
+            return _left_alone("SharePoint has no profile for this user any more", error)
+        except PhotoSyncError as error:
+            if _must_end(error):
+                return Settled(Outcome.DEFERRED, str(error), error=error)
+            breaker.failed(error, [user.id])
+            if breaker.cause:
+                return Settled(Outcome.DEFERRED, str(breaker.cause), error=breaker.cause)
+            return failure(user, record, error, policy)
+        breaker.succeeded()
+        return settled
 
     def _ask[T](
         self,

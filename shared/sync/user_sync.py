@@ -1,7 +1,7 @@
 """What is read, compared, written and cleared for one user.
 
 A user's state is one value that moves forward: what was seen of the photo, then a decision of
-`plan`, then `Prepared`, then `Settled`. The engine takes many users through these stages together,
+`plan`, then `Loaded`, `Prepared`, `Settled`. The engine takes many users through these stages together,
 a call takes one; both save the user's record in between.
 """
 
@@ -17,7 +17,7 @@ from shared.model import Outcome, ThumbnailLocation, User
 from shared.photos import Thumbnails, render
 from shared.sharepoint import Profile, SharePoint
 from shared.sync import plan
-from shared.sync.plan import Check, Fetch, Policy, Remove, Settled, Write
+from shared.sync.plan import Adopt, Check, Fetch, Policy, Remove, Settled, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,23 @@ class Result:
     detail: str
     record: Record | None
     error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A photo that was read and is not known to be the one that SharePoint shows.
+
+    Attributes:
+        etag: Exchange's version of the photo.
+        digest: SHA-256 of its bytes.
+        step: what to do with it.
+        images: the thumbnails.
+    """
+
+    etag: str
+    digest: str
+    step: Write | Check | Adopt
+    images: Thumbnails
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +95,10 @@ class UserSync:
         self._sharepoint = sharepoint
         self._sizes = sizes
 
-    def read(
-        self,
-        user: User,
-        record: Record | None,
-        fetch: Fetch,
-        profile: Profile,
-        policy: Policy,
-        patience: Patience,
-    ) -> Prepared | Remove | Settled:
-        """Read the bytes and, where it is needed, what SharePoint shows; change nothing."""
+    def load(
+        self, user: User, record: Record | None, fetch: Fetch, policy: Policy, patience: Patience
+    ) -> Loaded | Remove | Settled:
+        """Read the photo and decide by its bytes; SharePoint is not asked."""
         data = self._graph.photo(user.id, patience)
         if data is None:
             decision = plan.on_version(NoPhoto(), record, user, policy)
@@ -98,18 +109,29 @@ class UserSync:
         step = plan.on_bytes(digest, fetch, record, user, policy)
         if isinstance(step, Settled):
             return step
-        images = render(data, self._sizes)
+        return Loaded(fetch.etag, digest, step, render(data, self._sizes))
+
+    def prepare(
+        self,
+        user: User,
+        record: Record | None,
+        loaded: Loaded,
+        profile: Profile,
+        policy: Policy,
+        patience: Patience,
+    ) -> Prepared | Settled:
+        """Find where the files belong and, where it is needed, what SharePoint shows."""
         location = self._sharepoint.location(profile, user.id)
-        outcome = Outcome.UPDATED
+        step, outcome = loaded.step, Outcome.UPDATED
         if isinstance(step, Write):
             outcome = step.outcome
-        elif self._shows(profile, location, images, patience):
-            photo = Photo(fetch.etag, digest, location)
+        elif self._shows(profile, location, loaded.images, patience):
+            photo = Photo(loaded.etag, loaded.digest, location)
             seen = plan.done(record, user, policy, photo=photo, verified=True)
             return Settled(Outcome.UNCHANGED, record=seen)
         elif isinstance(step, Check):
             outcome = Outcome.REPAIRED
-        return Prepared(user, record, fetch.etag, digest, images, location, outcome)
+        return Prepared(user, record, loaded.etag, loaded.digest, loaded.images, location, outcome)
 
     def write(
         self,

@@ -143,7 +143,9 @@ def test_a_service_that_quotes_the_token_is_not_quoted(watched: Watch) -> None:
     """An error text with a bearer token in it is shortened by the token."""
     here, eyes = watched(users=2)
     token = here.world.tenant.tokens.mint(here.world.tenant.url("graph"), "app", "object")
-    for number, operation in enumerate(("users.get", "users.list", "photo.batch", "file.upload")):
+    for number, operation in enumerate(
+        ("users.get", "batch", "users.list", "photo.batch", "file.upload")
+    ):
         here.settings(COMPANY=f"Process{number}")
         here.world.tenant.faults.clear()
         here.world.tenant.faults.add(
@@ -222,7 +224,7 @@ def test_the_users_of_the_api_learn_nothing_from_defects(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(secret)
 
-    monkeypatch.setattr("shared.sync.user_sync.photos.render", broken)
+    monkeypatch.setattr("shared.sync.user_sync.render", broken)
     monkeypatch.setattr("shared.checkpoint.store.Checkpoint.load", broken)
     everything(here, eyes)
     assert {where for _, where in eyes.found() if where.startswith(("answer", "blob"))} == set()

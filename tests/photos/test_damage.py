@@ -1,6 +1,7 @@
 """Whatever bytes arrive: thumbnails or `InvalidPhoto`, nothing else."""
 
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -36,6 +37,25 @@ def test_every_prefix(kind: str) -> None:
         if kind != "GIF":  # of 256 colors
             assert distance(opened(made.large), picture) < 8
     assert usable
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"restart_marker_blocks": 4}, {"subsampling": 0}],
+    ids=str,
+)
+def test_where_half_a_picture_begins(options: dict[str, Any]) -> None:
+    """A JPEG may lack a hundred bytes of a hundred thousand; without 3% of them it is refused."""
+    noise = Image.effect_noise((648, 648), 25).convert("RGB")
+    picture = Image.blend(color_picture().resize(noise.size), noise, 0.3)
+    data = file(picture, "JPEG", quality=85, **options)
+
+    for missing in (2, 10, 100):
+        made = render(data[:-missing], SIZES)
+        assert distance(opened(made.large), picture) <= 3
+    for percent in (3, 10, 25, 50):
+        with pytest.raises(InvalidPhoto, match="ends too early"):
+            render(data[: -len(data) * percent // 100], SIZES)
 
 
 _SMALL = color_picture().resize((24, 12))

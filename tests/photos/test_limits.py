@@ -129,23 +129,22 @@ def test_a_profile_that_unpacks_without_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cpu", "memory", "together", "code"),
+    ("costs", "code"),
     [
-        (2.0, 200_000_000, 1_000_000_000, 0),
-        (2.1, 1, 1, 1),
-        (0.1, 200_000_001, 1, 1),
-        (0.1, 1, 1_000_000_001, 1),
+        ((2.0, 200_000_000, 1_000_000_000), 0),
+        ((2.1, 1, 1), 1),
+        ((0.1, 200_000_001, 1), 1),
+        ((0.1, 1, 1_000_000_001), 1),
     ],
 )
 def test_the_cost_tool_fails_when_a_photo_costs_too_much(
-    cpu: float,
-    memory: int,
-    together: int,
+    costs: tuple[float, int, int],
     code: int,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The benchmark ends with an error when the promise is broken, for one photo or for eight."""
+    cpu, memory, together = costs
 
     def measured(name: str, files: list[bytes], _sizes: object) -> photo_costs.Cost:
         at_once = "at once" in name

@@ -223,13 +223,14 @@ def _damage() -> Iterator[Case]:
     color, data = color_picture(), png(2, 8, scene)
     for missing in (1, 2, 4, 12, 14):
         yield Case("PNG without its last bytes", f"{missing}", data[:-missing], color)
+    laced = png(2, 8, scene, lace=True)
     for share in (0.1, 0.5, 0.9):
-        yield Case(
-            "half a PNG", f"{share}", data[: round(len(data) * share)], refusal="damaged|too early"
-        )
+        cut = laced[: round(len(laced) * share)]
+        yield Case("half a PNG", f"{share}, interlaced", cut, refusal="too early")
+        yield Case("half a PNG", f"{share}", data[: round(len(data) * share)], refusal="too early")
     shorter = zlib.compress((b"\0" + bytes(3 * WIDTH)) * (HEIGHT // 2))
     half = SIGNATURE + header(2, 8) + chunk(b"IDAT", shorter) + chunk(b"IEND", b"")
-    yield Case("half a PNG", "with an end", half, refusal="damaged|too early")
+    yield Case("half a PNG", "with an end", half, refusal="too early")
     yield Case(
         "PNG refused", "checksum of pixels", png(2, 8, scene, wrong=True), refusal="checksum"
     )

@@ -11,7 +11,7 @@ from local.tenant import Quirks
 from local.tenant.directory import Person
 from shared.errors import AccessDenied, ConfigurationError, ProfileMissing
 from shared.model import ThumbnailLocation
-from shared.photos.thumbnails import Thumbnails
+from shared.photos import Thumbnails
 from shared.sharepoint import Profile, ReadOnlySharePoint
 from tests.support.service_clients import IMAGES, Clients, as_user
 

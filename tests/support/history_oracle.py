@@ -16,7 +16,7 @@ from shared.errors import BrokenState
 from shared.model import Outcome
 from tests.support.blob_faults import end_lease
 from tests.support.oracle import Oracle
-from tests.support.world import World
+from tests.support.world import World, outcomes
 
 DEPARTMENT = "Finance"
 

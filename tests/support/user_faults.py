@@ -26,7 +26,7 @@ from tests.support.failure_kinds import (
     Row,
 )
 from tests.support.oracle import Oracle
-from tests.support.world import NIGHT_SECONDS, World, jpeg
+from tests.support.world import NIGHT_SECONDS, World, jpeg, outcomes
 
 LONG = {"TIME_BUDGET_SECONDS": "3300", "MAX_CONCURRENCY": "2"}
 """For runs in which many users are waited for."""

@@ -173,7 +173,7 @@ def test_a_shared_call_is_refused_once(world: Make, call: str) -> None:
         (line,) = stage.world.lines(run)
         assert cell.row.says(line["detail"])
     elif cell.row.outcome != FINE:
-        assert sum(outcomes(run).values()) == run.counts["deferred"]
+        assert sum(outcomes(run).values()) == outcomes(run)["deferred"]
         assert cell.row.says(run.reason)
     stage.clean_night()
 
@@ -259,7 +259,7 @@ def sees_everybody(stage: Stage, cell: Cell, run: Run) -> None:
         return
     deferred = "removal_pending" if cell.call in REMOVING else "deferred"
     outcome = deferred if row.outcome == "deferred" else row.outcome
-    assert run.counts.get(outcome, 0) > 0 or run.in_scope == 0, (cell, run.counts)
+    assert outcomes(run).get(outcome, 0) > 0 or run.listed == 0, (cell, run.counts)
     if row.outcome == "deferred":
         assert row.says(run.reason), (cell, run.reason)
     else:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from local.tenant import Quirks
-from shared.checkpoint.records import Photo
+from shared.checkpoint import Photo
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes
 
@@ -52,7 +52,7 @@ def test_a_name_passed_on(world: Make) -> None:
     run = here.night()
 
     oracle.verify(run)
-    assert run.counts["updated"] == 1
+    assert outcomes(run)["updated"] == 1
     assert photo_of(here, former.id).place == files
     assert photo_of(here, successor.id).place.prefix == successor.id
 

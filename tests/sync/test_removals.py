@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from local.tenant import Fault
-from shared.checkpoint.runs import Run
+from shared.checkpoint import Run
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes, void
 
@@ -58,6 +58,7 @@ def test_confirmations(world: Make, confirmations: int) -> None:
     oracle.verify(run)
     assert outcomes(run) == {"unchanged": 18, "removed": 2}
     assert here.report(run)["removals"] == {
+        "photos": 20,
         "candidates": 2,
         "removed": 2,
         "failed": 0,
@@ -94,7 +95,7 @@ def test_a_photo_that_is_back_in_between(world: Make) -> None:
     oracle = Oracle(here)
     here.fire()
     old, new = take(here, 2)
-    kept = oracle.photos[here.records()[old].photo.sha256]  # type: ignore[union-attr]  # he has one
+    kept = oracle.photos[here.records()[old].photo.sha256]  # type: ignore[union-attr]  # there is one
     assert outcomes(here.night())["removal_pending"] == 2
     here.tenant.directory.set_photo(old, kept)
     here.tenant.directory.set_photo(new, jpeg())
@@ -109,7 +110,7 @@ def test_a_photo_that_is_back_in_between(world: Make) -> None:
 
 
 def test_a_photo_that_is_back_at_the_last_look(world: Make) -> None:
-    """Asked once more before anything is cleared: whoever has a photo again keeps his picture."""
+    """Asked once more before anything is cleared: who has a photo again keeps the picture."""
     here = prepared(world, gone=1)
     someone = next(p.id for p in here.tenant.directory.people.values() if p.photo is None)
     here.tenant.faults.add(
@@ -151,7 +152,7 @@ def test_the_limit(world: Make, limit: str, users: int, gone: int, removed: bool
         oracle.verify(run)
         assert outcomes(run).get("removed") == gone
         return
-    nothing_removed(here, run, f"{gone} photos to remove are more than REMOVAL_LIMIT allows")
+    nothing_removed(here, run, f"{gone} removals are more than REMOVAL_LIMIT allows")
     assert outcomes(run).get("removal_pending") == gone
     assert here.report(run)["removals"]["heldBack"] == gone
     lines = {line["id"]: line for line in here.lines(run)}
@@ -190,12 +191,12 @@ def test_the_first_run_removes_nothing(world: Make) -> None:
 
 
 def test_a_removal_that_fails_waits_like_any_failure(world: Make) -> None:
-    """One user's files cannot be removed: he has failed, waits ever longer, and is healed."""
+    """A profile that cannot be cleared: the user has failed, waits ever longer, and is healed."""
     here = prepared(world, users=6, gone=3)
     oracle = Oracle(here)
     poisoned = min(p.id for p in here.tenant.directory.people.values() if p.photo is None)
     locked = here.tenant.faults.add(
-        Fault("status", status=423, operation="file.recycle", person=poisoned, times=None)
+        Fault("status", status=423, operation="profile.write", person=poisoned, times=None)
     )
     run = here.night()
     assert outcomes(run) == {"unchanged": 3, "removed": 2, "failed": 1}
@@ -218,7 +219,7 @@ def test_a_new_photo_after_a_failed_removal(world: Make) -> None:
     here = prepared(world, users=4, gone=1)
     oracle = Oracle(here)
     fault = here.tenant.faults.add(
-        Fault("status", status=423, operation="file.recycle", times=None)
+        Fault("status", status=423, operation="profile.write", times=None)
     )
     for _ in range(3):
         assert outcomes(here.night()) == {"unchanged": 3, "failed": 1}
@@ -235,26 +236,42 @@ def test_removals_over_two_firings(world: Make) -> None:
     """Interrupted between removals: the rest follows, under the same limit, counted once."""
     here = prepared(world, gone=10, REMOVAL_LIMIT="10", MAX_CONCURRENCY="1")
     oracle = Oracle(here)
-    here.tenant.faults.add(Fault("status", status=423, operation="file.recycle", nth=4))
+    locked = here.tenant.faults.add(
+        Fault("status", status=423, operation="profile.write", nth=2, times=None)
+    )
+    locked.person = [p.id for p in here.tenant.directory.people.values() if not p.photo][1]
+    throttled = Fault("status", operation="profile.write", status=429, retry_after=3000, times=None)
     here.tenant.faults.add(
-        Fault("status", operation="profile.write", nth=6, status=429, retry_after=3000)
+        Fault(
+            "call",
+            operation="profile.write",
+            nth=6,
+            action=lambda: void(here.tenant.faults.add(throttled)),
+        )
     )
     run = here.night()
     assert run.status == "interrupted"
-    assert outcomes(run) == {"unchanged": 30, "removed": 5, "failed": 1, "removal_pending": 4}
+    throttled.times = 0
+    counts = outcomes(run)
+    assert counts["unchanged"] == 30
+    assert 0 < counts["deferred"] < 10
     assert oracle.false_claims() == []
-    here.clock.advance(900)
+    here.clock.advance(3600)
     run = here.fire()
     assert outcomes(run) == {"unchanged": 30, "removed": 9, "failed": 1}
     assert here.report(run)["removals"]["candidates"] == 10
-    oracle.verify(here.night())
+    locked.times = 0
+    oracle.verify(here.night(2))
 
 
 def test_settings_changed_before_the_removals(world: Make) -> None:
     """REMOVE_PHOTOS switched off in the middle of a run: what was confirmed stays."""
     here = prepared(world, gone=3, MAX_CONCURRENCY="1")
-    here.tenant.faults.add(Fault("status", operation="profile.write", status=429, retry_after=3000))
-    assert outcomes(here.night()) == {"unchanged": 37, "removal_pending": 3}
+    throttled = here.tenant.faults.add(
+        Fault("status", operation="batch", status=429, retry_after=3000)
+    )
+    assert outcomes(here.night()) == {"unchanged": 37, "deferred": 3}
+    assert throttled.times == 0
     here.clock.advance(900)
     here.tenant.tape.clear()
     run = here.fire(REMOVE_PHOTOS="false")
@@ -264,15 +281,18 @@ def test_settings_changed_before_the_removals(world: Make) -> None:
 
 
 def test_a_removal_without_a_profile(world: Make) -> None:
-    """With the profile gone there is nothing to hide: the files go all the same."""
+    """A5: a profile that is missing at the moment is cleared when it is back, files and all."""
     here = prepared(world, users=4, gone=1)
     oracle = Oracle(here)
     whose = next(p for p in here.tenant.directory.people.values() if p.photo is None)
     whose.has_profile = False
+    for _ in range(3):
+        assert outcomes(here.night()) == {"unchanged": 3, "no_profile": 1}
+        assert here.writes() == []
+    whose.has_profile = True
     run = here.night()
     oracle.verify(run)
     assert outcomes(run) == {"unchanged": 3, "removed": 1}
-    assert len(here.tenant.sharepoint.files()) == 9
 
 
 def test_sharepoint_down_while_removing(world: Make) -> None:
@@ -282,8 +302,8 @@ def test_sharepoint_down_while_removing(world: Make) -> None:
     down = here.tenant.faults.add(Fault("status", operation="profile.write", times=None))
     here.clock.advance(86_400)
     run, message = here.stopped()
-    assert "working with SharePoint fails for nearly everybody" in message
-    assert outcomes(run) == {"unchanged": 5, "removal_pending": 25}
+    assert "writing to SharePoint fails for everybody" in message
+    assert outcomes(run) == {"unchanged": 5, "deferred": 25}
     down.times = 0
     here.clock.advance(900)
     run = here.fire()

@@ -160,7 +160,7 @@ class Histories(RuleBasedStateMachine):
         url = "" if what == "nothing" else "https://intranet.example.com/me.jpg"
         if what == "file":
             record = self.world.records().get(person.id)
-            path = record.photo.place.path("S") if record and record.photo else ""
+            path = record.photo.location.path("S") if record and record.photo else ""
             if path not in self.tenant.sharepoint.files():
                 return
             self.tenant.sharepoint.library["mysite"].delete(path)

@@ -107,7 +107,7 @@ def test_a_call_during_the_night(scene: Callable[..., Scene], point: Point, reco
     assert fault.fired == 1
     assert [result.outcome for result in results] == [Outcome.UPDATED]
     assert set(outcomes(run)) <= {"updated", "unchanged"}
-    assert sum(run.counts.values()) == run.in_scope == 2
+    assert sum(run.counts.values()) == run.listed == 2
     play.verify(*wanted)
 
 
