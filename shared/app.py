@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from azure.storage.blob import ContainerClient
 
@@ -22,7 +21,7 @@ from shared.config import Settings, load
 from shared.graph import Graph
 from shared.http import Budget, ManagedIdentity, Service, Tokens
 from shared.log import InvocationLog
-from shared.sharepoint import FolderCache, ReadOnlySharePoint, SharePoint, owns
+from shared.sharepoint import FolderCache, Hosts, ReadOnlySharePoint, SharePoint
 
 CLOCK: Clock = time
 """Where the program's time comes from; tests put their own here before the first call."""
@@ -50,12 +49,7 @@ class App:
         self._graph = self._service("graph", lambda origin: origin == settings.graph_url)
         self._sharepoint = self._service(
             "sharepoint",
-            partial(
-                owns,
-                mysite=settings.mysite_url,
-                admin=settings.admin_url,
-                satellites=settings.sharepoint_satellites,
-            ),
+            Hosts(settings.mysite_url, settings.admin_url, settings.sharepoint_satellites).owns,
         )
         self._folders = FolderCache(clock)
         self._storage = Storage(settings, self.identity, clock)
