@@ -3,10 +3,9 @@
     python3 -m local.checks --url https://<app>.azurewebsites.net [--az]
     python3 -m local.checks --url … --pilot adele@contoso.com --out pilot.txt
 
-The function key comes from the variable PHOTO_SYNC_KEY, or by the Azure CLI; where Entra sign-in
-stands in front of the app, a token from PHOTO_SYNC_TOKEN. With `--az` the Azure CLI (signed in) is
-asked besides for what the app cannot know. Exit status: 0 all is well, 1 something is not, 2 wrong
-usage. Python 3.12 or newer, standard library only.
+The function key comes from the variable PHOTO_SYNC_KEY, or by the Azure CLI. With `--az` the Azure
+CLI (signed in) is asked besides for what the app cannot know. Exit status: 0 all is well, 1
+something is not, 2 wrong usage. Python 3.12 or newer, standard library only.
 """
 
 import argparse
@@ -24,7 +23,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from local.tools.azure import App, Az, AzError, Finding, examine
-from shared.config.parsers import origin
+from shared.config import origin
 
 _TIMEOUT_SECONDS = 230
 """The platform ends every request after so long."""
@@ -49,14 +48,11 @@ class Caller:
     Args:
         url: origin of the app.
         key: function key.
-        token: for the sign-in in front of it; "" for none.
     """
 
-    def __init__(self, url: str, key: str, token: str = "") -> None:
+    def __init__(self, url: str, key: str) -> None:
         self._url = url
         self._headers = {"x-functions-key": key, "Accept": "application/json"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
         self._opener = urllib.request.build_opener(_NoRedirect)
 
     def ask(self, method: str, path: str) -> dict[str, Any]:
@@ -85,7 +81,7 @@ class Caller:
 
 def _reason(status: int, body: bytes) -> str:
     hints = {
-        401: "the function key is wrong or missing (PHOTO_SYNC_KEY, PHOTO_SYNC_TOKEN)",
+        401: "the function key is wrong or missing (PHOTO_SYNC_KEY)",
         403: "access is refused in front of the app: network rules, or sign-in",
         404: "no such function or user: is the app deployed, are both functions listed",
     }
@@ -129,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _caller(url: str, az: Az, app: App | None = None) -> Caller:
     key = os.environ.get("PHOTO_SYNC_KEY") or az.key(app or az.app(urlsplit(url).netloc))
-    return Caller(url, key, os.environ.get("PHOTO_SYNC_TOKEN", ""))
+    return Caller(url, key)
 
 
 def _checks(url: str, principal: str, *, with_az: bool) -> int:
@@ -181,7 +177,7 @@ def _pilot(url: str, user: str, out: Path | None, *, dry_run: bool) -> int:
     if out:
         out.write_text(text, "utf-8")
         print(f"\nkept in {out}")
-    return 0
+    return 0 if report["ok"] else 1
 
 
 def _readable(url: str, report: Mapping[str, Any]) -> Iterator[str]:
@@ -191,7 +187,8 @@ def _readable(url: str, report: Mapping[str, Any]) -> Iterator[str]:
     yield f"  app      {url}, version {report['version']}"
     yield f"  user     {user['userPrincipalName']} ({user['id']})"
     yield f"  at       {report['at']}"
-    yield f"  mode     {'dry run, only read' if read else 'own values were written back'}"
+    yield f"  mode     {'dry run, only read' if read else 'real'}"
+    yield from _wrapped(report["did"], "  did      ")
     for probe in report["probes"]:
         yield ""
         yield f"  {probe['id']:<4} {probe['answer']:<10} {probe['question']}?"

@@ -13,12 +13,13 @@ from urllib.parse import quote
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
-from local.support.azurite import AzuriteFailed
 from local.demo.page import OUTSIDE, Card, Night, Page, Shown, render
+from local.support.arguments import positive
+from local.support.azurite import AzuriteFailed
 from local.support.stack import ROOT, Stack, StackFailed, end_on_sigterm
+from local.support.terminal import Progress, bold, table
 from local.tenant import Person
 from local.tenant.pictures import Gallery
-from local.support.terminal import Progress, bold, table
 
 _FOLDER = ROOT / "demo"
 _CONTAINER = "photo-sync"
@@ -36,7 +37,7 @@ class DemoFailed(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
-    parser.add_argument("--users", type=int, default=500, help="people in the tenant (500)")
+    parser.add_argument("--users", type=positive, default=500, help="people in the tenant (500)")
     parser.add_argument("--seed", type=int, default=1, help="of people and photos (1)")
     options = parser.parse_args(arguments)
     end_on_sigterm()
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = _FOLDER / "host.log"
     began = time.monotonic()
     try:
-        print("Starting the tenant, Azurite and the functions ...", flush=True)
+        print("This takes about a minute. Starting the tenant, Azurite and the functions ...", flush=True)
         settings = {"RUN_INTERVAL_HOURS": "0", "DRY_RUN": "false"}
         with Stack(users=options.users, seed=options.seed, log=log, settings=settings) as stack:
             print(f"Functions on {stack.url}, log in {os.path.relpath(log)}\n", flush=True)

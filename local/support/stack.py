@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from typing import Any, Self
 
 import requests
 
-from local.host.routing import Keys
+from local.host import Keys
 from local.support.azurite import Azurite
 from local.tenant import Tenant
 
@@ -42,6 +43,9 @@ class Stack:
         azurite: the blobs.
         keys: of the functions.
         url: of the functions, after start.
+
+    Raises:
+        StackFailed: the port is taken.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Stack:
         log: Path | None = None,
         settings: dict[str, str] | None = None,
     ) -> None:
+        _require_free(port)
         self.tenant = Tenant(users=users, seed=seed)
         self.azurite = Azurite()
         self.keys = Keys.generate()
@@ -76,6 +81,16 @@ class Stack:
 
     def __exit__(self, *_: object) -> None:
         self._exits.close()
+
+    def wait(self) -> None:
+        """Return never: the end of the host is an error, and Ctrl-C an exception.
+
+        Raises:
+            StackFailed: the host has ended.
+        """
+        assert self._host is not None  # noqa: S101 - inside of the context
+        status = self._host.wait()
+        raise StackFailed(f"the functions host has ended with status {status}\n{self.log_tail()}")
 
     def call(self, method: str, path: str, *, master: bool = False, **options: Any) -> Any:
         """Send a request to the functions; the answer as `requests.Response`.
@@ -122,7 +137,7 @@ class Stack:
         command = [
             sys.executable,
             "-m",
-            "local.host.server",
+            "local.host",
             "--until-eof",
             "--port",
             str(self._port),
@@ -158,6 +173,21 @@ class Stack:
         for pipe in (host.stdin, host.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def _require_free(port: int) -> None:
+    """Refuse a taken port before anything is started.
+
+    Raises:
+        StackFailed: somebody listens there.
+    """
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise StackFailed(
+            f"port {port} cannot be used ({error.strerror}): end what uses it, or choose another "
+            "one with --port"
+        ) from error
 
 
 def end_on_sigterm() -> None:

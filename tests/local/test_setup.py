@@ -38,8 +38,9 @@ def clone(tmp_path: Path) -> Path:
     """A project whose lists of packages are empty."""
     root = tmp_path / "clone"
     root.mkdir()
-    for name in ("requirements.txt", "requirements-dev.txt", "package-lock.json"):
-        (root / name).write_text("")
+    for name in ("", "-local", "-lint", "-dev"):
+        (root / f"requirements{name}.txt").write_text("")
+    (root / "package-lock.json").write_text("")
     return root
 
 
@@ -145,19 +146,31 @@ def test_only_what_is_missing_or_changed_is_done(clone: Path, log: Path) -> None
     """First everything, then nothing, then only the part whose list changed."""
     npm = "npm ci --ignore-scripts"
     assert setup.main(["--runtime"], clone) == 0
-    assert done(log) == ["venv", "requirements.txt", npm]
+    assert done(log) == ["venv", "requirements-local.txt", npm]
     assert setup.main(["--runtime"], clone) == 0
     assert done(log) == []
     assert setup.main([], clone) == 0
     assert done(log) == ["requirements-dev.txt"]
-    assert setup.main(["--runtime"], clone) == 0
-    assert done(log) == []
+    for option in ("--runtime", "--lint"):
+        assert setup.main([option], clone) == 0
+        assert done(log) == []
     (clone / "package-lock.json").write_text("{}")
     assert setup.main([], clone) == 0
     assert done(log) == [npm]
     (clone / "requirements.txt").write_text("new")
     assert setup.main([], clone) == 0
     assert done(log) == ["requirements-dev.txt"]
+
+
+@posix_only
+def test_static_checks_need_no_node(clone: Path, log: Path, tools: Path) -> None:
+    """And none of the large packages that only tests use."""
+    (tools / "node").unlink()
+    (tools / "npm").unlink()
+    assert setup.main(["--lint"], clone) == 0
+    assert done(log) == ["venv", "requirements-lint.txt"]
+    assert setup.main(["--lint"], clone) == 0
+    assert done(log) == []
 
 
 @posix_only

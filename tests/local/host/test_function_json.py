@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from local.host.function_json import read_functions
-from local.host.worker import Worker
+from local.host import Worker, read_functions
 from shared.config.schedule import Schedule
 
 ROOT = Path(__file__).parents[3]
-FUNCTIONS = {function.name: function for function in read_functions(ROOT)}
+FUNCTIONS = {function.name: function for function in read_functions(ROOT)[0]}
 
 
 def test_there_are_two_functions() -> None:
@@ -64,4 +63,6 @@ def worker() -> Iterator[Worker]:
 
 def test_microsofts_worker_loads_both(worker: Worker) -> None:
     """Signatures, annotations and imports are what the library accepts."""
+    assert worker.errors == {}
+    assert worker.refused == {}
     assert {function.name for function in worker.functions} == {"SyncTimer", "SyncHttp"}
