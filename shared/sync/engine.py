@@ -156,7 +156,7 @@ class Engine:
         windows = (self._window, *self._in_flight)
         return sorted({*self.deferred, *(key for window in windows for key in window.ids())})
 
-    def names(self, users: Sequence[User]) -> dict[str, User | None | PhotoSyncError]:
+    def names(self, users: Sequence[User]) -> dict[str, User | PhotoSyncError | None]:
         """Present names by id; None for whom the directory does not have."""
         return self._reader.names(users)
 

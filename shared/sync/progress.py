@@ -1,4 +1,4 @@
-"""What is finished in a run: counted, written as lines, saved; at any time all of the same users."""
+"""The accounts of a run: counts, lines, and progress, at any time of the same users."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -69,8 +69,8 @@ class Progress:
         if run.phase == USERS:
             run.deferred, run.put_aside = self.waiting()
         self._take_counts()
-        lines, self._lines = self._lines, []
-        self._blobs.append_lines(lines)
+        self._blobs.append_lines(self._lines)
+        self._lines = []
         self._blobs.save()
 
     def finish(self, status: str, reason: str = "") -> None:

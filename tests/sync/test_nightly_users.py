@@ -116,8 +116,7 @@ def test_names_that_are_spelled_the_same(world: Make) -> None:
 
 
 def test_the_first_night_after_version_1(world: Make) -> None:
-    """Files that version 1 named after a person are written once under the object id; who already
-    has such files costs nothing."""
+    """Files that version 1 named after a person are written once under the object id."""
     here = world(users=10, shards=1)
     oracle = Oracle(here)
     oracle.verify(here.fire())
