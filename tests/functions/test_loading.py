@@ -15,7 +15,7 @@ LOAD = """
 import json, sys
 from pathlib import Path
 before = set(sys.modules)
-from local.worker import Worker
+from local.host.worker import Worker
 with Worker(Path.cwd()) as worker:
     names = [function.name for function in worker.functions]
     print(json.dumps({"functions": names, "modules": sorted(sys.modules), "path": sys.path}))

@@ -86,12 +86,14 @@ class Served:
             else:
                 os.environ[name] = value
 
-    def send(self, method: str, target: str, *, key: str | None = None) -> Reply:
+    def send(
+        self, method: str, target: str, *, key: str | None = None, body: bytes | None = None
+    ) -> Reply:
         """Send a request whose target is exactly as written; by default with the function key."""
         connection = http.client.HTTPConnection(urlsplit(self.host.url).netloc, timeout=60)
         try:
             offered = self.keys.function if key is None else key
-            connection.request(method, target, headers={"x-functions-key": offered})
+            connection.request(method, target, body, {"x-functions-key": offered})
             answer = connection.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}
             return Reply(answer.status, headers, answer.read())
