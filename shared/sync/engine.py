@@ -58,10 +58,6 @@ WINDOW_SECONDS = 60.0
 RECORDS_IN_MEMORY = 20_000
 """With more records loaded the window is taken on, so that their shards can be let go."""
 
-FIRST_PATIENCE_SECONDS = 30.0
-LAST_PATIENCE_SECONDS = 90.0
-"""Own time of the requests about one user, in the first try and in the last: two minutes in all."""
-
 _ENDS_THE_RUN = (ConfigurationError, TokenUnavailable, StateError)
 
 _DISPUTED = Settled(
@@ -125,7 +121,7 @@ class Engine:
         )
         self.shards: dict[str, Shard] = {}
         """The shards that are loaded."""
-        self._window = Window(clock.monotonic())
+        self._window = Window(clock)
         self._in_flight: list[Window] = []
         self._compared = 0
         self._error: PhotoSyncError | None = None
@@ -292,7 +288,7 @@ class Engine:
 
     def _take_on_all(self) -> None:
         window = self._window
-        self._window = Window(self._clock.monotonic(), window.last_try)
+        self._window = Window(self._clock, window.last_try)
         self._compared = 0
         self._take_on(window)
 
@@ -300,6 +296,8 @@ class Engine:
         """Read what a window needs, withdraw its records, and hand its writes to the workers."""
         if not window:
             return
+        # From here on it is in flight, so that its users are known if saving fails.
+        self._in_flight.append(window)
         prepared = self._read(window)
         policy = self._now()
         disputed = self._save(
@@ -313,13 +311,13 @@ class Engine:
                 # Nothing was written yet, and what was read may be older than what is shown now.
                 self._on_dispute(window, one.user)
             else:
-                future = self._writers.submit(self._write, one, window.last_try)
+                future = self._writers.submit(self._write, one, window.patience(one.user.id))
                 window.writes[one.user.id] = (one, future)
-        self._in_flight.append(window)
+        window.fetches = {}
 
     def _read(self, window: Window) -> list[Prepared]:
         """Everything that is only read; who needs nothing written is settled."""
-        fetches, window.fetches = window.fetches, {}
+        fetches = window.fetches
         if self.ended:
             self.deferred += fetches
             return []
@@ -343,7 +341,7 @@ class Engine:
             for user, profile in profiles.values()
             if user.id in loaded
         ]
-        found = self._reader.prepare(wanted, self._policy, self._patience(window.last_try))
+        found = self._reader.prepare(wanted, self._policy, window.patience)
         prepared = []
         for user, _, one, _ in wanted:
             ready = found[user.id]
@@ -362,7 +360,7 @@ class Engine:
     def _load(self, window: Window, wanted: Sequence[tuple[User, Fetch]]) -> dict[str, Loaded]:
         """Photos whose thumbnails may have to be written, by id of the user."""
         ask = [(user, self._record(user.id), fetch) for user, fetch in wanted]
-        found = self._reader.load(ask, self._now(), self._patience(window.last_try))
+        found = self._reader.load(ask, self._now(), window.patience)
         loaded = {}
         for user, fetch in wanted:
             one = found[user.id]
@@ -411,7 +409,7 @@ class Engine:
         else:
             self.put_aside.append(user.id)
 
-    def _write(self, prepared: Prepared, last_try: bool) -> Settled | WriteFailed:  # noqa: FBT001
+    def _write(self, prepared: Prepared, patience: Patience) -> Settled | WriteFailed:
         """In a writer's thread: errors come back as values."""
         user, host = prepared.user, prepared.location.host
         breaker = self._health.writing(host)
@@ -424,7 +422,7 @@ class Engine:
             return WriteFailed(error, begun=False)
         policy = replace(self._policy, now=self._clock.time())
         try:
-            settled = self._users.write(prepared, policy, self._patience(last_try)(user.id))
+            settled = self._users.write(prepared, policy, patience)
         except ProfileMissing as error:
             return WriteFailed(error)
         except PhotoSyncError as error:
@@ -434,10 +432,6 @@ class Engine:
             return WriteFailed(error)
         breaker.succeeded()
         return settled
-
-    def _patience(self, last_try: bool) -> Callable[[str], Patience]:  # noqa: FBT001
-        seconds = LAST_PATIENCE_SECONDS if last_try else FIRST_PATIENCE_SECONDS
-        return lambda user_id: Patience(seconds, self._clock, user_id)
 
     # ---- claim, account -------------------------------------------------------------------------
 
@@ -449,10 +443,9 @@ class Engine:
 
     def _finish_written(self) -> None:
         """Finish the windows whose writes have ended."""
-        ready = [window for window in self._in_flight if window.written]
-        self._in_flight = [window for window in self._in_flight if not window.written]
-        for window in ready:
+        for window in [window for window in self._in_flight if window.written]:
             self._finish(window)
+            self._in_flight.remove(window)
         self._log.write()
 
     def _finish(self, window: Window) -> None:

@@ -109,10 +109,10 @@ class UsersPass:
             if not probing:
                 ahead = self._ask(portions)
             self._take(step, asked)
-            for name in step.complete:
-                self._close_shard(name)
             if step.users:
                 run.cursor = step.users[-1].id
+            for name in step.complete:
+                self._close_shard(name)
             if step.complete:
                 run.shard = step.complete[-1]
             self._advance()

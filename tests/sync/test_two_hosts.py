@@ -91,22 +91,18 @@ class Frozen:
 
     Args:
         here: the world.
-        freeze: stands in for the lease's clock.
     """
 
-    def __init__(self, here: World, freeze: pytest.MonkeyPatch) -> None:
+    def __init__(self, here: World) -> None:
         self.here = here
         self.oracle = Oracle(here)
         self.thawed: list[Run] = []
         self.documents: dict[str, bytes] = {}
         self.writes = 0
-        self._slept = 0.0
-        real = lease.seconds
-        freeze.setattr(lease, "seconds", lambda: real() + self._slept)
 
     def freeze(self) -> None:
         """Sleep; others act; wake up."""
-        self._slept += 100
+        self.here.lease_seconds += 100
         self.here.clock.advance(100)
         end_lease(self.here.app().container)
         run = self.here.app().checkpoint().run()
@@ -140,9 +136,9 @@ class Frozen:
     ("point", "when"), [*((p, "after") for p in POINTS), *((p, "before") for p in POINTS[-4:])]
 )
 def test_frozen_past_its_lease(
-    world: Make, monkeypatch: pytest.MonkeyPatch, point: tuple[str, int], when: str, known: bool
+    world: Make, point: tuple[str, int], when: str, known: bool
 ) -> None:
-    """Promise 6: who slept past his lease writes nothing more to SharePoint or the documents.
+    """Promise 6: a host that slept past its lease writes nothing more to SharePoint or the documents.
 
     What was on its way to SharePoint is found and repaired.
     """
@@ -152,7 +148,7 @@ def test_frozen_past_its_lease(
         here.clock.advance(NIGHT_SECONDS)
         for user in here.ids():
             here.tenant.directory.set_photo(user, jpeg((200, 10, 10), 100))
-    sleeper = Frozen(here, monkeypatch)
+    sleeper = Frozen(here)
     here.tenant.tape.clear()
     fault = at(here, point, sleeper.freeze, when)
 
@@ -169,12 +165,10 @@ def test_frozen_past_its_lease(
     [("run.json", 2), ("run.json", 3), ("run.json", 4), ("state/", 0), ("state/", 2)],
     ids=str,
 )
-def test_frozen_while_it_saves(
-    world: Make, monkeypatch: pytest.MonkeyPatch, faults: BlobFaults, blob: str, nth: int
-) -> None:
+def test_frozen_while_it_saves(world: Make, faults: BlobFaults, blob: str, nth: int) -> None:
     """The same while it is writing to storage: its document does not replace the other's."""
     here = world(users=3, settings={"MAX_CONCURRENCY": "1"})
-    sleeper = Frozen(here, monkeypatch)
+    sleeper = Frozen(here)
     fault = faults.add("call", method="PUT", part=blob, nth=nth, action=sleeper.freeze)
 
     with pytest.raises(LeaseLost):
