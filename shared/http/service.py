@@ -4,7 +4,7 @@ One `Service` for each of the two: its session, its rate limit, its retries. Wha
 how long, is decided here and nowhere else:
 
 * 429, and any failing response with `Retry-After`, pause the whole service for as long as it asks,
-  or only the one user whom the request is about (`shared.http.throttling`). Throttled requests are
+  or only the one user that the request is about (`shared.http.throttling`). Throttled requests are
   sent `THROTTLES` times.
 * 5xx, time-outs, broken connections and cut JSON are tried `ATTEMPTS` times with growing pauses.
   All our writes may be repeated without harm, so they are retried like reads.
@@ -191,7 +191,7 @@ class Service:
             PatienceExceeded: the patience does not last so long.
         """
         if self.clock.monotonic() + seconds >= budget.deadline:
-            raise DeadlineExceeded(f"no time to try again: {response.evidence}")
+            raise DeadlineExceeded(f"no time is left to try again: {response.evidence}")
         if budget.patience is not None:
             if seconds >= budget.patience.left:
                 raise PatienceExceeded(response.evidence)
@@ -223,7 +223,7 @@ class Service:
             if response.stale:
                 response, token = self._exchange(budget, request, origin, asked, fresh=True)
             response = replace(response, started_at=slot.started_at)
-            self._heed_announcement(response, slot)
+            self._note_announcement(response, slot)
             if response.ok:
                 self._throttling.answered(budget.subject_of(request), self.clock.monotonic())
                 self.limiter.succeeded()
@@ -254,7 +254,8 @@ class Service:
             raise Throttled(replace(asked, status=TOO_MANY), pause.seconds) from None
         except NoFreeSlot:
             raise DeadlineExceeded(
-                f"no request could be sent in time: {request.method} {asked.url}"
+                f"the time was used up while {request.method} {asked.url} waited for its turn; "
+                "other requests to the service took too long"
             ) from None
 
     def _exchange(
@@ -270,10 +271,10 @@ class Service:
         token = self._tokens.token(origin, budget.deadline)
         now = self.clock.monotonic()
         if now >= budget.deadline:
-            raise DeadlineExceeded(f"no time left for {request.method} {asked.url}")
+            raise DeadlineExceeded(f"no time is left to send {request.method} {asked.url}")
         patience = budget.patience
         if patience is not None and not patience.left:
-            raise PatienceExceeded(replace(asked, message="no patience left"))
+            raise PatienceExceeded(replace(asked, message="the time for this user is used up"))
         if request.write:
             budget.guard()
         budget.meter.add(self.name, requests=1, sent=len(request.body or b""))
@@ -285,7 +286,7 @@ class Service:
             raise PatienceExceeded(response.evidence)
         return response, token
 
-    def _heed_announcement(self, response: Response, slot: Slot) -> None:
+    def _note_announcement(self, response: Response, slot: Slot) -> None:
         """Space out the requests before SharePoint has to refuse them."""
         remaining = number(response.headers.get("RateLimit-Remaining"))
         reset = announced_reset(response.headers)
