@@ -132,6 +132,14 @@ class App:
         """The checkpoint's container, to look into."""
         return self._storage.container()
 
+    def blobs(self, deadline: float) -> ContainerClient:
+        """The checkpoint's container, for blobs of other kinds than the checkpoint's.
+
+        Args:
+            deadline: monotonic seconds after which storage is not waited for.
+        """
+        return self._storage.container(deadline)
+
     def pool(self) -> ThreadPoolExecutor:
         """Threads for one invocation; each has at most one request in flight."""
         return ThreadPoolExecutor(self.settings.max_concurrency, "photo-sync")

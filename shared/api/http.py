@@ -127,18 +127,18 @@ def _pilot(name: str, options: Mapping[str, bool]) -> HttpAnswer:
 
 
 def _get(name: str) -> HttpAnswer:
-    known = known(open_app(), name)
-    if known is None:
+    found = known(open_app(), name)
+    if found is None:
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "nothing-known",
             "the checkpoint has no record of this user: they have no photo, or were never in "
             "scope. To synchronize the user now, send POST to the same address",
         )
-    record = known.record
+    record = found.record
     return _json(
         {
-            "user": {"id": known.user_id, "userPrincipalName": record.upn},
+            "user": {"id": found.user_id, "userPrincipalName": record.upn},
             "outcome": record.outcome.value,
             "detail": record.detail,
             "photo": _photo(record.photo),
