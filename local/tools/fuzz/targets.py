@@ -8,7 +8,6 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 from unittest.mock import patch
@@ -18,11 +17,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from local.support.clock import VirtualClock
-from local.tools.fuzz_inputs import damaged, images, json_bytes, spoiled, values
-from local.tools.fuzz_network import ADMIN, MYSITE, NOW, Reply, graph, network, sharepoint
+from local.tools.fuzz.inputs import damaged, images, json_bytes, spoiled, values
+from local.tools.fuzz.network import ADMIN, MYSITE, NOW, Reply, graph, network, sharepoint
+from local.tools.fuzz.target import PromiseBroken, Target
 from shared import app, photos
 from shared.api import api
-from shared.checkpoint import records, runs
+from shared.checkpoint import iso, records, runs
+from shared.checkpoint.documents import parse_document
 from shared.config import settings as program_settings
 from shared.errors import (
     BrokenState,
@@ -37,28 +38,6 @@ from shared.graph import NoPhoto, Unknown, Version
 from shared.model import Outcome, ThumbnailLocation, User
 from shared.sharepoint import Profile, batch, files_of, profiles
 from shared.sync import plan, report
-from shared.sync.scope import Scope
-
-
-@dataclass(frozen=True)
-class Target:
-    """One reader of foreign bytes.
-
-    Attributes:
-        name: for the command line.
-        inputs: what it is fed.
-        run: feeds it; returns when it understood, raises one of `errors` when it refused.
-        errors: the kinds of refusal that are promised.
-    """
-
-    name: str
-    inputs: st.SearchStrategy[Any]
-    run: Callable[[Any], None]
-    errors: tuple[type[Exception], ...]
-
-
-class PromiseBroken(AssertionError):
-    """What was understood is not what was promised."""
 
 
 def _promised(holds: object, what: object = "") -> None:
@@ -70,7 +49,7 @@ _ID = "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0"
 _OTHER = "7ea91a8d-e32e-41a1-b7bd-d2d185eed0e1"
 _UPN = "adele@contoso.com"
 _PLACE = ThumbnailLocation(MYSITE, "Profile Pictures", _ID)
-_MOMENT = records.iso(NOW)
+_MOMENT = iso(NOW)
 _EVIDENCE = Evidence("sharepoint", "GET", ADMIN)
 _RECORDS = {
     _ID: records.Record(
@@ -81,8 +60,8 @@ _RECORDS = {
         "gone",
         records.Photo('"A1"', "0" * 64, _PLACE),
         _MOMENT,
-        records.Missing(1, "run"),
-        records.Failing(2, "2026-10-01", '"A1"'),
+        missing=records.Missing(1, "run"),
+        failing=records.Failing(2, "2026-10-01", '"A1"'),
     ),
     _OTHER: records.Record(_UPN, Outcome.FAILED, _MOMENT, "run"),
 }
@@ -95,21 +74,21 @@ def _shard(data: bytes) -> None:
     found = records.parse_shard(data)
     _promised(records.parse_shard(records.dump_shard(found)) == found)
     policy = plan.Policy(NOW, "next")
+    user = User(_ID, _UPN)
     for record in found.values():
         for seen in (Version('"A1"'), NoPhoto()):
-            plan.on_version(seen, record, _UPN, policy)
-        plan.on_bytes("0" * 64, plan.Fetch('"A1"'), record, policy)
+            plan.on_version(seen, record, user, policy)
+        plan.on_bytes("0" * 64, plan.Fetch('"A1"'), record, user, policy)
 
 
 def _run(data: bytes) -> None:
     """What is understood can be resumed or closed, shown and written again."""
-    run = runs.from_json(records.parse_document(data))
+    run = runs.from_json(parse_document(data))
     if run is None:
         return
     again = runs.from_json(json.loads(json.dumps(run.to_json()).encode()))
     _promised(again is not None and again.to_json() == run.to_json())
     report.summary(run)
-    Scope([]).position(run.cursor)
     runs.next_run(
         run, run_id="x", version="1", mode=runs.SYNC, scope="scope", now=NOW, interval=43_200.0
     )
@@ -251,6 +230,26 @@ def _replies(*documents: Any, more: st.SearchStrategy[bytes] | None = None) -> A
     return st.tuples(status, _headers, bodies if more is None else st.one_of(bodies, more))
 
 
+_STATUSES = (200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 424, 429, 500, 503)
+_REPLY_HEADERS: tuple[dict[str, str], ...] = (
+    {},
+    {"Content-Type": "multipart/mixed; boundary=b"},
+    {"Retry-After": "2"},
+    {"RateLimit-Remaining": "1", "RateLimit-Reset": "9"},
+)
+
+
+def _reply_of(data: bytes) -> Reply:
+    """An answer made of bytes: the first two choose status and headers, the rest is the body."""
+    status, headers = (*data[:2], 0, 0)[:2]
+    chosen = _REPLY_HEADERS[headers % len(_REPLY_HEADERS)]
+    return _STATUSES[status % len(_STATUSES)], chosen, data[2:]
+
+
+def _reply_seeds(*documents: Any) -> tuple[bytes, ...]:
+    return tuple(b"\0\0" + json.dumps(document).encode() for document in documents)
+
+
 _PROFILE = {
     "PersonalSiteHostUrl": f"{_PLACE.host}:443/",
     "UserProfileProperties": [
@@ -290,15 +289,35 @@ _SETTING_NAMES = st.sampled_from(
 )
 
 _REFUSED = (PhotoSyncError,)
+
+
+def _state(name: str, document: Any, run: Callable[[bytes], None]) -> Target:
+    """A reader of a blob, which holds JSON."""
+    errors = (BrokenState, NewerSchema)
+    return Target(name, json_bytes(document), run, errors, bytes, (json.dumps(document).encode(),))
+
+
+def _service(name: str, run: Callable[[Reply], None], *documents: Any) -> Target:
+    """A client that is answered with JSON."""
+    return Target(name, _replies(*documents), run, _REFUSED, _reply_of, _reply_seeds(*documents))
+
+
 TARGETS: tuple[Target, ...] = (
-    Target("shard", json_bytes(_SHARD), _shard, (BrokenState, NewerSchema)),
-    Target("run", json_bytes(_RUN), _run, (BrokenState, NewerSchema)),
-    Target("batch", _replies(_BATCH), _versions, _REFUSED),
-    Target("listing", _replies(_USERS), _listing, _REFUSED),
-    Target("user", _replies(_USERS["value"]), _user, _REFUSED),
-    Target("query-answer", _replies([{"ErrorInfo": None}], [{"ErrorInfo": {}}]), _write, _REFUSED),
-    Target("profiles", _replies(_PROFILE, more=damaged(_PARTS)), _profiles, _REFUSED),
-    Target("files", _replies({"value": [{"Name": "x", "ItemCount": 1}]}), _files, _REFUSED),
+    _state("shard", _SHARD, _shard),
+    _state("run", _RUN, _run),
+    _service("batch", _versions, _BATCH),
+    _service("listing", _listing, _USERS),
+    _service("user", _user, _USERS["value"]),
+    _service("query-answer", _write, [{"ErrorInfo": None}], [{"ErrorInfo": {}}]),
+    Target(
+        "profiles",
+        _replies(_PROFILE, more=damaged(_PARTS)),
+        _profiles,
+        _REFUSED,
+        _reply_of,
+        (b"\0\1" + _PARTS, *_reply_seeds(_PROFILE)),
+    ),
+    _service("files", _files, {"value": [{"Name": "x", "ItemCount": 1}]}),
     Target(
         "multipart",
         st.tuples(
@@ -307,6 +326,8 @@ TARGETS: tuple[Target, ...] = (
         ),
         _multipart,
         (),
+        lambda data: (data, "multipart/mixed; boundary=b"),
+        (_PARTS,),
     ),
     Target(
         "profile",
@@ -322,6 +343,8 @@ TARGETS: tuple[Target, ...] = (
         st.one_of(damaged(*images()), st.binary(max_size=100)),
         _image,
         (InvalidPhoto,),
+        bytes,
+        images(),
     ),
     Target(
         "name",
@@ -333,6 +356,8 @@ TARGETS: tuple[Target, ...] = (
         ),
         _name,
         (),
+        lambda data: data.decode("utf-8", "replace"),
+        tuple(name.encode() for name in _NAMES),
     ),
     Target(
         "query",
@@ -360,6 +385,8 @@ TARGETS: tuple[Target, ...] = (
         ),
         _query,
         (),
+        lambda data: data.decode("latin-1"),
+        (b"force=true&dry_run=1&code=%00", b"FORCE=1&;+"),
     ),
     Target(
         "settings",
