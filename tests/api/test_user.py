@@ -133,7 +133,7 @@ def _check(here: Served, method: str, name: str) -> None:
         assert tape.entries() == []
         return
     for entry in asked:
-        assert entry.operation == ("batch" if method == "POST" else "users.get")
+        assert entry.operation == ("user.photo.batch" if method == "POST" else "users.get")
         # A batch names the same user twice: who that is, and their photo.
         question, *photo = entry.items or (entry.target.removeprefix("/v1.0"),)
         assert parse_qs(urlsplit(question).query) == {"$select": ["id,userPrincipalName"]}
