@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from local.tools.azure import App, Az, AzError, Finding, examine
-from shared.config.parsers import origin
+from shared.config import origin
 
 _TIMEOUT_SECONDS = 230
 """The platform ends every request after so long."""
@@ -181,7 +181,7 @@ def _pilot(url: str, user: str, out: Path | None, *, dry_run: bool) -> int:
     if out:
         out.write_text(text, "utf-8")
         print(f"\nkept in {out}")
-    return 0
+    return 0 if report["ok"] else 1
 
 
 def _readable(url: str, report: Mapping[str, Any]) -> Iterator[str]:
@@ -191,7 +191,8 @@ def _readable(url: str, report: Mapping[str, Any]) -> Iterator[str]:
     yield f"  app      {url}, version {report['version']}"
     yield f"  user     {user['userPrincipalName']} ({user['id']})"
     yield f"  at       {report['at']}"
-    yield f"  mode     {'dry run, only read' if read else 'own values were written back'}"
+    yield f"  mode     {'dry run, only read' if read else 'real'}"
+    yield from _wrapped(report["did"], "  did      ")
     for probe in report["probes"]:
         yield ""
         yield f"  {probe['id']:<4} {probe['answer']:<10} {probe['question']}?"

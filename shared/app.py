@@ -5,6 +5,7 @@ connections are reused and a throttled service is left alone by everybody. What 
 invocation (its budget, its guard, its counts) is given to `graph` and `sharepoint`.
 """
 
+import logging
 import math
 import os
 import threading
@@ -23,6 +24,8 @@ from shared.graph import Graph
 from shared.http import Budget, ManagedIdentity, Service, Tokens
 from shared.log import InvocationLog
 from shared.sharepoint import FolderCache, ReadOnlySharePoint, SharePoint, owns
+
+_log = logging.getLogger("photo_sync")
 
 CLOCK: Clock = time
 """Where the program's time comes from; tests put their own here before the first call."""
@@ -155,4 +158,6 @@ def open_app(environ: Mapping[str, str] = os.environ) -> App:
     with _lock:
         if _open is None or _open.settings != settings or _open.clock is not CLOCK:
             _open = App(settings, CLOCK)
+            for warning in settings.warnings:
+                _log.warning("%s", warning)
         return _open

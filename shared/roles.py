@@ -12,11 +12,14 @@ SHAREPOINT = "SharePoint"
 PROFILES_ROLE = "User.ReadWrite.All"
 FILES_ROLE = "Sites.FullControl.All"
 SELECTED_ROLE = "Sites.Selected"
-_USERS_ROLE = "User.Read.All"
+USERS_ROLE = "User.Read.All"
+PHOTOS_ROLE = "ProfilePhoto.Read.All"
+"""Needed only where photos are refused although the listing of users works."""
+
 _GROUP_ROLE = "GroupMember.Read.All"
 
 _AS_WELL = {
-    (GRAPH, _USERS_ROLE): frozenset({"User.ReadWrite.All", "Directory.Read.All"}),
+    (GRAPH, USERS_ROLE): frozenset({"User.ReadWrite.All", "Directory.Read.All"}),
     (SHAREPOINT, FILES_ROLE): frozenset({SELECTED_ROLE}),
 }
 
@@ -30,7 +33,7 @@ def needed(resource: str, *, with_group: bool) -> list[str]:
     """
     if resource == SHAREPOINT:
         return [PROFILES_ROLE, FILES_ROLE]
-    return [_USERS_ROLE, _GROUP_ROLE] if with_group else [_USERS_ROLE]
+    return [USERS_ROLE, _GROUP_ROLE] if with_group else [USERS_ROLE]
 
 
 def alternatives(resource: str, role: str) -> frozenset[str]:

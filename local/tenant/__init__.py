@@ -4,8 +4,9 @@ It behaves as documentation and public reports say, is strict where the real ser
 every request on a tape and fails where a test wants it to.
 """
 
-from local.tenant.directory import Directory, Person, Photo
+from local.tenant.directory import Directory, Person, Photo, PhotoError
 from local.tenant.faults import Delivery, Fault, Faults
+from local.tenant.latency import Latency
 from local.tenant.quirks import Quirks, Quotas
 from local.tenant.request_log import Entry, Tape
 from local.tenant.tenant import Tenant
@@ -16,8 +17,10 @@ __all__ = [
     "Entry",
     "Fault",
     "Faults",
+    "Latency",
     "Person",
     "Photo",
+    "PhotoError",
     "Quirks",
     "Quotas",
     "Tape",

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from local.tenant.latency import Latency
 from local.tenant.quirks import Quotas
 from local.tenant.tenant import ORIGINS, Tenant
 
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of people and photos (1)")
     parser.add_argument("--plain", action="store_true", help="only ordinary people")
     parser.add_argument("--quotas", choices=("none", "small", "real"), default="none")
+    parser.add_argument("--latency", action="store_true", help="answers take times of real size")
     parser.add_argument("--ports", type=ports, default={}, metavar="graph=7101,mysite=7102,…")
     parser.add_argument("--print-settings", type=Path, metavar="FILE.json")
     options = parser.parse_args(arguments)
@@ -47,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         plain=options.plain,
         quotas=quotas,
         ports=options.ports,
+        latency=Latency.real() if options.latency else None,
     )
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: tenant.quit.set())

@@ -5,49 +5,70 @@ Served on the identity origin below `/control/`, on loopback only, and never rec
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from local.tenant.directory import Person
+from local.tenant.directory import Directory, Person
 from local.tenant.http import Request, Response, decode, json_response
-
-if TYPE_CHECKING:
-    from local.tenant.tenant import Tenant
+from local.tenant.population import Population
+from local.tenant.request_log import Tape
+from local.tenant.sharepoint.content import Estate
 
 
 class Control:
-    """Answers `/control/…`."""
+    """Answers `/control/…`.
 
-    def __init__(self, tenant: "Tenant") -> None:
-        self._tenant = tenant
+    Args:
+        directory: who is in the tenant.
+        population: changes photos.
+        sharepoint: what is shown.
+        tape: record of all requests.
+        end: ends the tenant.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        population: Population,
+        sharepoint: Estate,
+        tape: Tape,
+        end: Callable[[], None],
+    ) -> None:
+        self._directory = directory
+        self._population = population
+        self._sharepoint = sharepoint
+        self._tape = tape
+        self._end = end
 
     def handle(self, request: Request) -> Response:  # noqa: C901 - one flat table of addresses
         """Answer one request."""
         parts = [decode(part) for part in request.path().split("/")[2:]]
         match request.method, parts:
             case "GET", ["people"]:
-                people = list(self._tenant.directory.people.values())
+                people = list(self._directory.people.values())
                 return json_response(200, {"people": [self._describe(one) for one in people]})
             case "GET", ["photo", key]:
-                person = self._tenant.directory.find(key)
+                person = self._directory.find(key)
                 if person is not None and person.photo is not None:
                     headers = {"Content-Type": person.photo.content_type}
                     return Response(200, person.photo.data, headers)
             case "GET", ["shown", key]:
-                person = self._tenant.directory.find(key)
-                shown = person and self._tenant.sharepoint.shown_picture(person.id, "L")
+                person = self._directory.find(key)
+                shown = person and self._sharepoint.shown_picture(person.id, "L")
                 if shown:
                     return Response(200, shown, {"Content-Type": "image/jpeg"})
             case "POST", ["change"]:
                 return self._change(request.body)
             case "GET", ["tape", "summary"]:
-                return json_response(200, self._tenant.tape.summary())
+                return json_response(200, self._tape.summary())
             case "POST", ["tape", "clear"]:
-                self._tenant.tape.clear()
+                self._tape.clear()
                 return Response(204)
             case "GET", ["cpu"]:
                 return json_response(200, {"seconds": time.process_time()})
             case "POST", ["quit"]:
-                self._tenant.quit.set()
+                self._end()
                 return Response(204)
         return Response(404)
 
@@ -64,7 +85,7 @@ class Control:
 
     def _shown(self, person: Person) -> str | None:
         """URL of the picture that SharePoint shows; None while it shows the placeholder."""
-        profile = self._tenant.sharepoint.profile(person.id)
+        profile = self._sharepoint.profile(person.id)
         state = profile.get("SPS-PicturePlaceholderState")
         return profile.get("PictureURL") or None if state == "0" else None
 
@@ -74,4 +95,4 @@ class Control:
             count, seed = int(wanted["count"]), int(wanted.get("seed", 1))
         except (ValueError, TypeError, KeyError, AttributeError):
             return json_response(400, {"message": 'Expected {"count": n, "seed": s}.'})
-        return json_response(200, {"changed": self._tenant.population.change(count, seed)})
+        return json_response(200, {"changed": self._population.change(count, seed)})

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from local.tenant.pictures import Picture
 
@@ -37,9 +38,24 @@ class Photo:
         return self.picture.height
 
 
+@dataclass(frozen=True, slots=True)
+class PhotoError:
+    """What Graph answers in place of a person's photo, as for a mailbox that is on premises.
+
+    Attributes:
+        status: HTTP status.
+        code: error code.
+        body: form of the body; `html` and `empty` have no code.
+    """
+
+    status: int = 404
+    code: str = "MailboxNotHostedInExchangeOnline"
+    body: Literal["json", "html", "empty"] = "json"
+
+
 @dataclass(slots=True)
 class Person:
-    """A user object with what the emulated services know of him.
+    """A user object with what the emulated services know of them.
 
     Attributes:
         id: Entra object id.
@@ -47,9 +63,10 @@ class Person:
         display_name: name to show.
         mail: primary address; not always the UPN.
         account_enabled: sign-in allowed.
-        user_type: `Member` or `Guest`.
+        user_type: `Member` or `Guest`; None for accounts from before 2014.
         plans: `assignedPlans` as Graph returns them; shared between people, never change in place.
         photo: what Exchange holds.
+        photo_error: what Graph answers in place of the photo; None for the usual answer.
         has_profile: SharePoint has a user profile.
         geo: empty for the central geo, else the name of the second one.
         existing: what SharePoint shows at the start: `none`, `upn-prefix`, `id-prefix`,
@@ -64,7 +81,7 @@ class Person:
     display_name: str
     mail: str
     account_enabled: bool
-    user_type: str
+    user_type: str | None
     plans: list[dict[str, str]]
     photo: Photo | None
     has_profile: bool
@@ -73,6 +90,7 @@ class Person:
     department: str = ""
     kind: str = ""
     serial: int = 0
+    photo_error: PhotoError | None = None
 
 
 class Directory:
@@ -81,7 +99,8 @@ class Directory:
     Attributes:
         people: by object id; deleted people are gone.
         groups: member ids by group id; a member may be another group.
-        listeners: called with `added`, `removed`, `renamed` and the person, after the change.
+        listeners: called with `added`, `removed`, `renamed`, `moved` and the person, after the
+            change.
         version: grows with every change.
     """
 
@@ -121,7 +140,7 @@ class Directory:
         return person
 
     def remove(self, person_id: str) -> None:
-        """Delete a person, and his membership of groups.
+        """Delete a person, and their membership of groups.
 
         Raises:
             KeyError: nobody has this id.
@@ -150,6 +169,18 @@ class Directory:
             self._by_upn[upn.lower()] = person_id
             self.version += 1
         self._tell("renamed", person)
+
+    def move(self, person_id: str, geo: str) -> None:
+        """Move a person's My Site and profile to another geo: "" for the central one.
+
+        Raises:
+            KeyError: nobody has this id.
+        """
+        with self._lock:
+            person = self.people[person_id]
+            person.geo = geo
+            self.version += 1
+        self._tell("moved", person)
 
     def set_photo(self, person_id: str, data: bytes, content_type: str = "image/jpeg") -> Photo:
         """Give a person a new photo of any bytes; its etag is new even if the bytes are not.

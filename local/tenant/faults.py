@@ -26,6 +26,7 @@ Kind = Literal[
     "reset",
     "truncate",
     "truncate_clean",
+    "trickle",
     "item_status",
     "item_missing",
     "item_unknown_id",
@@ -45,6 +46,7 @@ class Delivery(Enum):
     NONE = "close without an answer"
     RESET = "TCP reset"
     HANG = "silence until the client gives up"
+    TRICKLE = "one byte after the other, with pauses"
 
 
 @dataclass
@@ -57,13 +59,15 @@ class Fault:
             `timeout_before` and `timeout_after` close the connection without an answer, before or
             after the effect; `hang` waits until the client gives up; `reset` resets the
             connection; `truncate` sends half of the announced body; `truncate_clean` half of the
-            body as if it were all; `item_status`, `item_missing`, `item_unknown_id` spoil items of
-            a Graph batch; `call` only runs `action` and lets the request go on.
+            body as if it were all; `trickle` sends byte after byte with pauses; `item_status`,
+            `item_missing`, `item_unknown_id` spoil items of a Graph batch; `call` only runs
+            `action` and lets the request go on.
         index: position on the tape.
         service: `graph`, `sharepoint`, `identity` or `login`.
         operation: as on the tape.
+        origin: host that is called.
         person: object id; matches requests that name this person in any form, and of a batch
-            only his items are spoiled (without it, the item at position `item`).
+            only their items are spoiled (without it, the item at position `item`).
         url: text that the request's target contains, percent-encoding undone.
         nth: only the nth request, from 0, of those that match the rest.
         times: how often it fires; None for ever.
@@ -82,6 +86,7 @@ class Fault:
     service: str | None = None
     operation: str | None = None
     person: str | None = None
+    origin: str | None = None
     url: str | None = None
     nth: int | None = None
     times: int | None = 1
@@ -97,6 +102,13 @@ class Fault:
     fired: int = field(default=0, init=False)
     seen: int = field(default=0, init=False)
 
+    @classmethod
+    def poison(cls, person: str, *, service: str = "graph", status: int = 500) -> "Fault":
+        """Every batch that names this person fails as a whole, for ever."""
+        return cls(
+            "status", service=service, url="$batch", person=person, status=status, times=None
+        )
+
     @property
     def before_effect(self) -> bool:
         """The request has no effect on the tenant."""
@@ -111,6 +123,7 @@ class Fault:
             "hang": Delivery.HANG,
             "reset": Delivery.RESET,
             "truncate": Delivery.HALF,
+            "trickle": Delivery.TRICKLE,
         }.get(self.kind, Delivery.WHOLE)
 
     def answer(self, service: str, clock_time: float) -> Response:
@@ -244,6 +257,8 @@ def _matches(
     if fault.service not in (None, entry.service):
         return False
     if fault.operation not in (None, entry.operation):
+        return False
+    if fault.origin not in (None, entry.origin):
         return False
     if fault.url is not None and fault.url not in unquote(request.target):
         return False

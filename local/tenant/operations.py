@@ -15,12 +15,22 @@ _GRAPH = (
     ("photo.bytes", _PHOTO_BYTES),
     ("photo.read", _PHOTO),
     ("users.get", re.compile(r"^/users(/[^/]+|\([^/]+\))$", re.IGNORECASE)),
+    ("member.check", re.compile(r"^/users/[^/]+/checkmembergroups$", re.IGNORECASE)),
     ("group.members", re.compile(r"^/groups/[^/]+/(transitive)?members(/|$)", re.IGNORECASE)),
     ("group.read", re.compile(r"^/groups/[^/]+$", re.IGNORECASE)),
     ("approles.read", re.compile(r"^/serviceprincipals.*/approleassignments$", re.IGNORECASE)),
     ("principal.read", re.compile(r"^/serviceprincipals", re.IGNORECASE)),
     ("site.read", re.compile(r"^/sites/", re.IGNORECASE)),
 )
+#: Names of batches by the operations in them.
+_GRAPH_BATCHES = {
+    frozenset({"photo.read"}): "photo.batch",
+    frozenset({"photo.bytes"}): "photo.bytes.batch",
+    frozenset({"users.get"}): "user.batch",
+    frozenset({"users.get", "photo.read"}): "user.photo.batch",
+    frozenset({"users.list"}): "scope.batch",
+    frozenset({"member.check"}): "members.batch",
+}
 _SHAREPOINT = (
     # name, method, pattern of the lower-case path
     ("digest", "POST", re.compile(r"/_api/contextinfo$")),
@@ -77,10 +87,11 @@ def _graph(request: Request) -> Operation:
     path = request.path().partition("/")[2].partition("/")[2]
     if path.lower() in ("$batch", "%24batch"):
         return _graph_batch(request)
-    for name, pattern in _GRAPH:
-        if pattern.match(f"/{path}"):
-            return Operation("graph", name)
-    return Operation("graph", "other")
+    return Operation("graph", _graph_name(f"/{path}"))
+
+
+def _graph_name(path: str) -> str:
+    return next((name for name, pattern in _GRAPH if pattern.match(path)), "other")
 
 
 def _graph_batch(request: Request) -> Operation:
@@ -88,14 +99,8 @@ def _graph_batch(request: Request) -> Operation:
         urls = tuple(str(item["url"]) for item in json.loads(request.body)["requests"])
     except (ValueError, TypeError, KeyError):
         return Operation("graph", "batch")
-    paths = [url.partition("?")[0] for url in urls]
-    if all(_PHOTO.match(path) for path in paths):
-        return Operation("graph", "photo.batch", items=urls)
-    if all(_PHOTO_BYTES.match(path) for path in paths):
-        return Operation("graph", "photo.bytes.batch", items=urls)
-    if all(url.startswith("/users/") and "$select=" in url and "/" not in url[7:] for url in urls):
-        return Operation("graph", "user.batch", items=urls)
-    return Operation("graph", "batch", items=urls)
+    names = {_graph_name(f"/{url.partition('?')[0].lstrip('/')}") for url in urls}
+    return Operation("graph", _GRAPH_BATCHES.get(frozenset(names), "batch"), items=urls)
 
 
 def _sharepoint(request: Request) -> Operation:

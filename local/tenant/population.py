@@ -8,7 +8,7 @@ from local.tenant.directory import Directory, Person, Photo
 from local.tenant.pictures import Gallery, Picture
 from local.tenant.quirks import Quirks
 
-#: Up to so many people everybody has a portrait of his own.
+#: Up to so many people everybody has a portrait of their own.
 DISTINCT = 1000
 POOL = 64
 
@@ -68,6 +68,7 @@ class Role:
         local: the part of the user principal name before the @, when it matters.
         domain: the part after it.
         plans: key of the licences above.
+        typeless: `userType` is null, as of accounts from before 2014.
     """
 
     kind: str = ""
@@ -78,6 +79,7 @@ class Role:
     plans: str = "full"
     enabled: bool = True
     guest: bool = False
+    typeless: bool = False
     profile: bool = True
     existing: str = "none"
 
@@ -135,6 +137,7 @@ CAST: tuple[Role, ...] = (
     Role("kiosk", plans="kiosk"),
     Role("suspended", plans="suspended"),
     Role("grace", plans="warning"),
+    Role("oldest account", typeless=True),
 )
 #: The rest, by weight.
 _REST: tuple[tuple[int, Role], ...] = (
@@ -225,7 +228,7 @@ class Population:
                 display_name=name,
                 mail=mail,
                 account_enabled=role.enabled,
-                user_type="Guest" if role.guest else "Member",
+                user_type=None if role.typeless else "Guest" if role.guest else "Member",
                 plans=_PLANS[role.plans],
                 photo=Photo(picture, self._directory.new_etag()) if picture else None,
                 has_profile=role.profile,

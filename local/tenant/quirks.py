@@ -29,6 +29,10 @@ class Quirks:
     etag_unstable: bool = False
     #: An OData cast (`/microsoft.graph.user`) is refused without the advanced-query parameters.
     cast_needs_advanced: bool = True
+    #: A filter with several `any()` is refused.
+    combined_filter_refused: bool = False
+    #: Photos need `ProfilePhoto.Read.All`; `User.Read.All` does not cover them.
+    photos_need_own_role: bool = False
     #: Error code of a photo call without a role.
     photo_denied_code: str = "Authorization_RequestDenied"
 
@@ -45,8 +49,16 @@ class Quirks:
     folder_name: str = "Profile Pictures"
     folder_exists: bool = True
     library_exists: bool = True
+    #: Listing the folders of the library exceeds the list view threshold.
+    folders_over_threshold: bool = False
     #: REST `$batch` of SharePoint.
     batch_supported: bool = True
+    #: REST `$batch` of SharePoint always answers 500.
+    batch_fails: bool = False
+    #: Language of SharePoint's error texts: "en-US", "de-DE" or "ja-JP".
+    language: str = "en-US"
+    #: The property Picture may not be edited.
+    picture_editable: bool = True
     #: CSOM `ProcessQuery`.
     process_query_supported: bool = True
     #: Hosts that accept profile calls of an app-only caller.
@@ -64,6 +76,10 @@ class Quirks:
     set_calls_counted: Literal["each", "query"] = "each"
     #: Every tenth person lives in a second geo with its own My Site and admin host.
     second_geo: bool = False
+    #: The My Site host of the second geo has a picture library.
+    second_geo_library: bool = True
+    #: The identity endpoint gives tokens for the hosts of the second geo.
+    second_geo_token: bool = True
 
 
 @dataclass

@@ -13,6 +13,9 @@ from typing import BinaryIO
 from local.tenant.faults import Delivery
 from local.tenant.http import Malformed, Request, Response, read_request
 
+TRICKLE_SECONDS = 0.2
+"""Real seconds between two bytes of an answer that trickles."""
+
 Handler = Callable[[Request], tuple[Response, Delivery]]
 
 
@@ -37,6 +40,7 @@ class Listener:
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._accept, name=f"tenant-{origin}", daemon=True)
 
     @property
@@ -51,6 +55,7 @@ class Listener:
     def stop(self) -> None:
         """Close the port and every connection, and wait for their threads."""
         self._closed = True
+        self._closing.set()
         with contextlib.suppress(OSError):
             # Closing alone does not wake a thread that waits in accept.
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -59,9 +64,11 @@ class Listener:
             self._thread.join(5)
         with self._lock:
             connections = dict(self._connections)
+        # A thread that waits for a request wakes up; one that answers a request may finish.
+        how = socket.SHUT_RDWR if self._tls is not None else socket.SHUT_RD
         for connection in connections:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(how)
         for thread in connections.values():
             if thread is not threading.current_thread():
                 thread.join(5)
@@ -123,9 +130,18 @@ class Listener:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             case Delivery.HANG:
                 stream.read(1)
+            case Delivery.TRICKLE:
+                self._trickle(connection, encode(response, keep=False))
             case Delivery.NONE:
                 pass
         return False
+
+    def _trickle(self, connection: socket.socket, whole: bytes) -> None:
+        """Send byte after byte until the client gives up or the tenant stops."""
+        for position in range(len(whole)):
+            if self._closing.wait(TRICKLE_SECONDS):
+                return
+            connection.sendall(whole[position : position + 1])
 
 
 def encode(response: Response, *, keep: bool) -> bytes:

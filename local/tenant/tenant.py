@@ -20,6 +20,7 @@ from local.tenant.graph.service import Graph
 from local.tenant.http import Clock, Request, Response
 from local.tenant.identity.service import Certificate, IdentityEndpoint, Login
 from local.tenant.identity.tokens import Tokens
+from local.tenant.latency import Latency
 from local.tenant.operations import classify
 from local.tenant.population import Population
 from local.tenant.quirks import Quirks, Quotas
@@ -45,6 +46,7 @@ class Tenant:
         quirks: answers to what is not known of the real services.
         name: of the tenant.
         plain: everybody is ordinary and has a good photo, for measurements.
+        latency: how long answers take; no time by default.
         ports: fixed ports by origin; others are free ones.
 
     Attributes:
@@ -60,6 +62,7 @@ class Tenant:
         user_identity: the user-assigned identity, and subject of the federated credential.
         app_client_id: app registration that trusts it.
         group_id: a group of every tenth person.
+        latency: how long answers take; may be set at any time.
         quit: set when the control interface was asked to end the tenant.
     """
 
@@ -74,8 +77,10 @@ class Tenant:
         name: str = "contoso",
         plain: bool = False,
         ports: Mapping[str, int] | None = None,
+        latency: Latency | None = None,
     ) -> None:
         self.clock = clock
+        self.latency = latency
         self.quotas = quotas or Quotas()
         self.quirks = quirks or Quirks()
         self.roles = {
@@ -122,7 +127,6 @@ class Tenant:
         }
         self._handlers |= dict.fromkeys(SHAREPOINT_ORIGINS, self.sharepoint.handle)
         self.quit = threading.Event()
-        self._control = Control(self)
         wanted = ports or {}
         for origin in ORIGINS:
             tls = self._certificate.context if origin == "login" else None
@@ -133,6 +137,13 @@ class Tenant:
             self.directory, users=users, seed=seed, name=name, plain=plain, quirks=self.quirks
         )
         self.directory.groups[self.group_id] = set(list(self.directory.people)[::10])
+        self._control = Control(
+            directory=self.directory,
+            population=self.population,
+            sharepoint=self.sharepoint,
+            tape=self.tape,
+            end=self.quit.set,
+        )
 
     def start(self) -> Self:
         """Listen."""
@@ -192,6 +203,8 @@ class Tenant:
                 request_bytes=len(request.body),
             )
         )
+        if self.latency is not None:
+            self.clock.sleep(self.latency.of(operation.name))
         fault = self.faults.take(entry, request, self._names)
         response, delivery = self._act(request, entry, fault)
         if delivery in (Delivery.WHOLE, Delivery.HALF):

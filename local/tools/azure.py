@@ -24,7 +24,7 @@ _TOKEN_CHECKS = {
     roles.GRAPH: "Graph token and roles",
     roles.SHAREPOINT: "SharePoint token and roles",
 }
-_LACKS = re.compile(r" lacks ([\w., ]+?)\. Granted already\?")
+_LACKS = re.compile(r" lacks ([\w., ]+?)\. If it is")
 _TIMEOUT_SECONDS = 180
 _ON = {"true", "1"}
 _WAIT = "wait: Azure keeps tokens of managed identities for up to 24 hours, nothing can hurry it"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from shared import roles
 from shared.errors import (
     AccessDenied,
     ConfigurationError,
@@ -28,7 +29,6 @@ RETRY_SECONDS = 60
 _log = logging.getLogger("photo_sync.http")
 
 _KINDS: tuple[tuple[type[PhotoSyncError], HTTPStatus, str], ...] = (
-    (UserUnknown, HTTPStatus.NOT_FOUND, "unknown-user"),
     (ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
     (TokenUnavailable, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
     (NewerSchema, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
@@ -41,12 +41,37 @@ _KINDS: tuple[tuple[type[PhotoSyncError], HTTPStatus, str], ...] = (
 """The first that fits counts."""
 
 
+TITLES: Mapping[str, str] = {
+    "bad-body": "Option in the request body",
+    "bad-query": "Invalid query parameter",
+    "bad-user": "Invalid user name",
+    "deferred": "User not reached in time",
+    "failed": "User not synchronized",
+    "internal-error": "Internal error",
+    "method-not-allowed": "Method not allowed",
+    "misconfiguration": "Configuration error",
+    "nothing-known": "No record of this user",
+    "out-of-time": "Out of time",
+    "pilot-off": "Pilot is turned off",
+    "service-failed": "A Microsoft service failed",
+    "storage-failed": "Blob storage failed",
+    "throttled": "A Microsoft service is throttling",
+    "unknown-user": "User not found",
+}
+"""Every kind of problem and its title."""
+
+_OTHER_NAMES = (
+    "The user principal name is the name that the user signs in with; it can differ from the "
+    "e-mail address and its aliases. Use it, or the object id"
+)
+
+
 class Problem(Exception):
     """An error answer; raise it, or make it of another error by `of`.
 
     Attributes:
         status: HTTP status.
-        kind: last part of the problem's type.
+        kind: last part of the problem's type, one of `TITLES`.
         detail: one sentence for the caller.
         more: further members.
         headers: of the answer.
@@ -72,7 +97,7 @@ class Problem(Exception):
         """Members as RFC 9457 names them, and ours."""
         return {
             "type": f"urn:photo-sync:problem:{self.kind}",
-            "title": self.kind.replace("-", " ").capitalize(),
+            "title": TITLES[self.kind],
             "status": self.status.value,
             "detail": self.detail,
             **self.more,
@@ -83,6 +108,8 @@ def of(error: Exception) -> Problem:
     """Which problem an error is; of one that nobody foresaw, only its type is told."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, UserUnknown):
+        return Problem(HTTPStatus.NOT_FOUND, "unknown-user", f"{error}. {_OTHER_NAMES}")
     for kind, status, name in _KINDS:
         if isinstance(error, kind):
             return _known(status, name, str(error), error)
@@ -105,8 +132,8 @@ def of_result(result: Result, members: Mapping[str, Any]) -> Problem:
     if isinstance(error, AccessDenied):
         graph = error.evidence.service == "graph"
         error = PermissionMissing(
-            "Microsoft Graph" if graph else "SharePoint",
-            "User.Read.All" if graph else "User.ReadWrite.All and Sites.FullControl.All",
+            roles.GRAPH if graph else roles.SHAREPOINT,
+            _graph_role(error) if graph else f"{roles.PROFILES_ROLE} and {roles.FILES_ROLE}",
             error.evidence,
         )
     if isinstance(error, (PermissionMissing, UserUnknown)):
@@ -119,6 +146,11 @@ def of_result(result: Result, members: Mapping[str, Any]) -> Problem:
         )
     problem.more |= {key: value for key, value in members.items() if key != "detail"}
     return problem
+
+
+def _graph_role(refused: AccessDenied) -> str:
+    """Photos need a role of their own where they are refused although the user is shown."""
+    return roles.PHOTOS_ROLE if "/photo" in refused.evidence.url else roles.USERS_ROLE
 
 
 def _known(status: HTTPStatus, kind: str, detail: str, error: Exception | None) -> Problem:

@@ -1,12 +1,13 @@
-"""Small things that every blob of the checkpoint needs: errors in our words, reading, setting aside."""
+"""What every blob of the checkpoint needs: errors in our words, versions, reading, keeping."""
 
 import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
@@ -14,7 +15,7 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.storage.blob import ContainerClient, ContentSettings
+from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from shared.errors import BrokenState, LeaseLost, NewerSchema, StateError
 from shared.log import InvocationLog
@@ -31,8 +32,14 @@ CHANGED_MEANWHILE = frozenset(
 )
 """Codes of a condition that another writer broke."""
 
+CHANGED_OR_GONE = CHANGED_MEANWHILE | {"BlobNotFound"}
+"""The same, where the blob may have been deleted, too."""
+
+_NO_CONTAINER = frozenset({"ContainerBeingDeleted", "ContainerNotFound"})
+_REFUSED = "AuthorizationFailure"
+"""Without a role, behind network rules, and (Azurite) with a wrong key."""
 _NO_ROLE = frozenset(
-    {"AuthorizationFailure", "AuthorizationPermissionMismatch", "InsufficientAccountPermissions"}
+    {_REFUSED, "AuthorizationPermissionMismatch", "InsufficientAccountPermissions"}
 )
 
 
@@ -70,20 +77,63 @@ def _remedy(error: AzureError, code: str) -> str:
             "The storage account of CHECKPOINT_CONNECTION cannot be reached: is its name right, "
             "is it running, and do its network rules let the app in?"
         )
-    if code in _NO_ROLE:
+    if code in _NO_CONTAINER:
+        return (
+            "The container that CHECKPOINT_CONTAINER names was deleted. The next firing creates it "
+            "again and reads everything anew; restore the container first if you need its records"
+        )
+    if code in _NO_ROLE and (code != _REFUSED or _by_identity(error)):
         return (
             "The identity needs the role Storage Blob Data Owner on the storage account of "
             "CHECKPOINT_CONNECTION, and the network rules of the account must let the app in"
         )
-    if isinstance(error, ClientAuthenticationError):
+    if code == _REFUSED or isinstance(error, ClientAuthenticationError):
         return (
-            "The storage account refuses the credential: correct the key in the connection string "
-            "that CHECKPOINT_CONNECTION names, or use the managed identity"
+            "The storage account refuses the credential. With a connection string in "
+            "CHECKPOINT_CONNECTION: correct its key, or use the managed identity. With the managed "
+            "identity: the storage account must be in the identity's own tenant. The network rules "
+            "of the account must let the app in"
         )
     return (
         "The storage account of CHECKPOINT_CONNECTION does not do its part: see its metrics and "
         "Azure service health"
     )
+
+
+def _by_identity(error: AzureError) -> bool:
+    """Whether the request that failed carried a token, and no account key."""
+    request = getattr(getattr(error, "response", None), "request", None)
+    return str(getattr(request, "headers", {}).get("Authorization", "")).startswith("Bearer ")
+
+
+class Version(NamedTuple):
+    """What a blob is at a moment; no ETag when there is none."""
+
+    etag: str | None
+    size: int
+
+
+def only_if(etag: str | None) -> dict[str, Any]:
+    """The condition that a blob still has this version; None: that there is none."""
+    if etag is None:
+        return {"match_condition": MatchConditions.IfMissing}
+    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+
+
+def version_of(client: BlobClient) -> Version:
+    """The present version of a blob.
+
+    Raises:
+        StateError: storage failed, or there is no container.
+    """
+    with storage_errors(f"look at {client.blob_name}"):
+        try:
+            found = client.get_blob_properties()
+        except ResourceNotFoundError as error:
+            if code_of(error) == "ContainerNotFound":
+                raise
+            return Version(None, 0)
+        return Version(str(found.etag), int(found.size))
 
 
 def download(container: ContainerClient, name: str) -> tuple[bytes | None, str | None]:

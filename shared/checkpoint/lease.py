@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import BlobClient, BlobLeaseClient
@@ -23,8 +23,16 @@ from shared.log import InvocationLog
 LEASE_SECONDS = 60
 RENEW_EVERY_SECONDS = 10.0
 RENEW_WITHIN_SECONDS = 8.0
-"""A renewal that takes longer is given up and tried again: five of them fit into a lease, so that
-one that hangs costs nothing."""
+"""A renewal that takes longer is not waited for: the next one starts on time. Five of them fit into
+a lease, so that one that hangs costs nothing."""
+
+_HELD = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
+"""Codes of a lease that cannot be taken now, because another run's has not ended yet."""
+
+_WITHIN: dict[str, Any] = {
+    "connection_timeout": RENEW_WITHIN_SECONDS,
+    "read_timeout": RENEW_WITHIN_SECONDS,
+}
 
 _SAFETY_SECONDS = 5
 """A lease about to end is treated as lost: a write begun now could land after its end."""
@@ -84,7 +92,7 @@ class Lease:
         try:
             client.acquire(lease_duration=LEASE_SECONDS)
         except HttpResponseError as error:
-            if code_of(error) == "LeaseAlreadyPresent":
+            if code_of(error) in _HELD:
                 return None
             raise
         return cls(client, before, log=log, clock=clock, renew_every=renew_every)
@@ -117,7 +125,7 @@ class Lease:
         self._end.set()
         self._thread.join()
         try:
-            self.client.release()
+            self.client.release(**_WITHIN)
         except (AzureError, ValueError, PhotoSyncError):
             self._log.add(
                 logging.INFO,
@@ -125,25 +133,32 @@ class Lease:
             )
 
     def _keep(self) -> None:
-        while not self._end.wait(self._renew_every):
-            # Before the request: storage counts from some moment after this one.
-            before = self._clock()
-            try:
-                self.client.renew(
-                    connection_timeout=RENEW_WITHIN_SECONDS,
-                    read_timeout=RENEW_WITHIN_SECONDS,
-                    retry_total=0,
-                )
-            except HttpResponseError as error:
-                if code_of(error).startswith("Lease") or error.status_code == 404:  # noqa: PLR2004
-                    self._lost.set()
-                    return
-                self._say(code_of(error))
-            except (AzureError, PhotoSyncError) as error:
-                # A token that is not to be had, too, may be there ten seconds later.
-                self._say(type(error).__name__)
-            else:
-                self._renewed = before
+        pause = self._renew_every
+        while not (self._end.wait(pause) or self._lost.is_set()):
+            began = time.monotonic()
+            # In a thread of its own: time-outs do not end everything that may hang in a request,
+            # such as a name server or an answer that trickles.
+            renewal = threading.Thread(target=self._renew, name="photo-sync-renewal", daemon=True)
+            renewal.start()
+            renewal.join(RENEW_WITHIN_SECONDS)
+            pause = max(0.0, self._renew_every - (time.monotonic() - began))
+
+    def _renew(self) -> None:
+        # Before the request: storage counts from some moment after this one.
+        before = self._clock()
+        try:
+            self.client.renew(retry_total=0, **_WITHIN)
+        except HttpResponseError as error:
+            if code_of(error).startswith("Lease") or error.status_code == 404:  # noqa: PLR2004
+                self._lost.set()
+                return
+            self._say(code_of(error) or f"status {error.status_code}")
+        except (AzureError, PhotoSyncError) as error:
+            # A token that is not to be had, too, may be there ten seconds later.
+            self._say(type(error).__name__)
+        else:
+            # An answer that was long on its way takes nothing back.
+            self._renewed = max(self._renewed, before)
 
     def _say(self, why: str) -> None:
         self._log.add(

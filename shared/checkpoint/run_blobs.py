@@ -1,7 +1,8 @@
 """The blobs of one run: its document, who is in scope, the report and the report's lines.
 
 Only the holder of the lease writes them, and each write is conditional as well: `run.json` by the
-lease, the others by version or length. So a firing that slept past its lease changes nothing.
+lease, the others by the version that was there when the firing began. So a firing that slept past
+its lease changes nothing of what another firing wrote meanwhile.
 """
 
 import gzip
@@ -10,17 +11,19 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobClient, ContentSettings
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import ContainerClient, ContentSettings
 
+from shared.checkpoint.append_blob import BLOCK_LIMIT_BYTES, AppendBlob
 from shared.checkpoint.blobs import (
-    CHANGED_MEANWHILE,
+    CHANGED_OR_GONE,
     JSON,
     code_of,
     download,
     dump,
+    only_if,
     storage_errors,
+    version_of,
 )
 from shared.checkpoint.documents import SCHEMA, iso, parse_document
 from shared.checkpoint.lease import Lease
@@ -28,7 +31,8 @@ from shared.checkpoint.runs import Run
 from shared.checkpoint.store import RUN, Checkpoint
 from shared.errors import BrokenState, LeaseLost
 
-APPEND_LIMIT_BYTES = 4 * 1024 * 1024
+PAGE_LIMIT_BYTES = 4 * 1024 * 1024
+"""Most bytes of one page of the listing; 999 users of the longest names take a fifth of it."""
 
 _LINES = ContentSettings(content_type="application/jsonl")
 # No content encoding: clients would unpack it on the way, each in its own manner.
@@ -50,12 +54,12 @@ class RunBlobs:
         self._run = run
         self._lease = lease
         base = f"runs/{run.started}"
-        self._report = base + ".json"
-        self._lines = _AppendBlob(self._container.get_blob_client(base + ".jsonl"), _LINES)
-        self._users = _AppendBlob(self._container.get_blob_client(base + ".users"), _USERS)
+        # The versions are read before any work: whoever writes after this moment is another firing.
+        self._document = _Document(self._container, RUN, RUN)
+        self._report = _Document(self._container, base + ".json", "the report")
+        self._lines = AppendBlob(self._container.get_blob_client(base + ".jsonl"), _LINES)
+        self._users = AppendBlob(self._container.get_blob_client(base + ".users"), _USERS)
         self._users_name = base + ".users"
-        # Read before any work: whoever writes a report after this moment is another firing.
-        self._report_etag = _etag_of(self._container.get_blob_client(self._report), self._report)
 
     def save(self) -> None:
         """Write the run's document.
@@ -66,13 +70,8 @@ class RunBlobs:
         """
         self._lease.check()
         self._run.updated = iso(self._clock.time())
-        with storage_errors(f"write {RUN}"):
-            self._container.get_blob_client(RUN).upload_blob(
-                dump(self._run.to_json()),
-                overwrite=True,
-                lease=self._lease.client,
-                content_settings=JSON,
-            )
+        # By version, too: a request that was given up and arrives late must not undo a later one.
+        self._document.write(dump(self._run.to_json()), lease=self._lease.client)
 
     def save_report(self) -> None:
         """Write the report of the run, unless another firing wrote it meanwhile.
@@ -82,27 +81,7 @@ class RunBlobs:
             StateError: storage failed.
         """
         self._lease.check()
-        data = dump(self._run.report())
-        condition: dict[str, Any] = {"overwrite": False}
-        if self._report_etag:
-            condition = {
-                "overwrite": True,
-                "etag": self._report_etag,
-                "match_condition": MatchConditions.IfNotModified,
-            }
-        with storage_errors("write the report"):
-            try:
-                response = self._container.get_blob_client(self._report).upload_blob(
-                    data, content_settings=JSON, **condition
-                )
-                self._report_etag = str(response["etag"])
-            except HttpResponseError as error:
-                if code_of(error) not in CHANGED_MEANWHILE:
-                    raise
-                written, self._report_etag = download(self._container, self._report)
-                if written != data:
-                    # Equal bytes are our own write, whose response was lost.
-                    raise LeaseLost("cannot write the report: another firing wrote it") from None
+        self._report.write(dump(self._run.report()))
 
     def append_lines(self, lines: list[dict[str, Any]]) -> None:
         """Add users to the report's lines, in blocks of at most 4 MiB.
@@ -112,15 +91,15 @@ class RunBlobs:
             StateError: storage failed.
         """
         self._lease.check()
-        block = b""
+        block = bytearray()
         for line in lines:
             data = dump(line) + b"\n"
-            if len(block) + len(data) > APPEND_LIMIT_BYTES:
-                self._lines.append(block)
-                block = b""
+            if block and len(block) + len(data) > BLOCK_LIMIT_BYTES:
+                self._lines.append(bytes(block))
+                block.clear()
             block += data
         if block:
-            self._lines.append(block)
+            self._lines.append(bytes(block))
 
     def append_page(self, page: dict[str, Any]) -> None:
         """Add a page of the listing to `runs/<started>.users`.
@@ -146,75 +125,64 @@ class RunBlobs:
             return
         # Line by line: a million users unpack to some sixty megabytes.
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as lines:
-            try:
-                for line in lines:
-                    yield parse_document(line)
-            except (OSError, EOFError, zlib.error):
-                raise BrokenState(f"{self._users_name} is no gzip file") from None
+            while line := self._read_line(lines):
+                yield parse_document(line)
+
+    def _read_line(self, lines: gzip.GzipFile) -> bytes:
+        try:
+            line = lines.readline(PAGE_LIMIT_BYTES)
+        except (OSError, EOFError, zlib.error):
+            raise BrokenState(f"{self._users_name} is no gzip file") from None
+        if line and not line.endswith(b"\n"):
+            raise BrokenState(f"{self._users_name} has a page that is cut or too long")
+        return line
 
     def delete_pages(self) -> None:
-        """Delete the listing, when the run ends or the listing starts again."""
+        """Delete the listing, when the run ends or the listing starts again.
+
+        Raises:
+            LeaseLost: another firing changed it meanwhile.
+            StateError: storage failed.
+        """
         self._lease.check()
         self._users.delete()
 
 
-class _AppendBlob:
-    """An append blob that only we append to, created when missing."""
+class _Document:
+    """A JSON blob that only this firing writes; each write says which version it expects."""
 
-    def __init__(self, client: BlobClient, settings: ContentSettings) -> None:
-        self._client = client
-        self._settings = settings
-        self._length: int | None = None
+    def __init__(self, container: ContainerClient, name: str, what: str) -> None:
+        self._container = container
+        self._name = name
+        self._what = what
+        self._etag = version_of(container.get_blob_client(name)).etag
+        self._sent = b""
 
-    def append(self, block: bytes) -> None:
-        name = self._client.blob_name
-        with storage_errors(f"append to {name}"):
-            if self._length is None:
-                self._length = self._create()
-            try:
-                self._client.append_block(block, appendpos_condition=self._length)
-            except HttpResponseError as error:
-                if code_of(error) not in CHANGED_MEANWHILE:
-                    raise
-                if self._size() != self._length + len(block):
-                    raise LeaseLost(
-                        f"cannot append to {name}: another firing appended to it"
-                    ) from None
-                # Our own block, whose response was lost.
-            self._length += len(block)
+    def write(self, data: bytes, **options: Any) -> None:
+        earlier, self._sent = self._sent, data
+        with storage_errors(f"write {self._what}"):
+            if self._put(data, options):
+                return
+            written, etag = download(self._container, self._name)
+            # Our own bytes are a write whose response was lost, of this call or of an earlier one.
+            if written is not None and written in {data, earlier}:
+                self._etag = etag
+                if written == data or self._put(data, options):
+                    return
+        raise LeaseLost(f"cannot write {self._what}: another firing wrote it")
 
-    def delete(self) -> None:
-        with storage_errors(f"delete {self._client.blob_name}"):
-            try:
-                self._client.delete_blob()
-            except ResourceNotFoundError as error:
-                if code_of(error) == "ContainerNotFound":
-                    raise
-        self._length = None
-
-    def _create(self) -> int:
+    def _put(self, data: bytes, options: dict[str, Any]) -> bool:
+        """Write over the version that is known; False when there is another one."""
         try:
-            self._client.create_append_blob(
-                content_settings=self._settings, match_condition=MatchConditions.IfMissing
+            response = self._container.get_blob_client(self._name).upload_blob(
+                data, content_settings=JSON, overwrite=True, **only_if(self._etag), **options
             )
         except HttpResponseError as error:
-            if code_of(error) not in CHANGED_MEANWHILE:
+            if code_of(error) not in CHANGED_OR_GONE:
                 raise
-            return self._size()
-        return 0
-
-    def _size(self) -> int:
-        return int(self._client.get_blob_properties().size)
-
-
-def _etag_of(client: BlobClient, name: str) -> str | None:
-    with storage_errors(f"look at {name}"):
-        try:
-            return str(client.get_blob_properties().etag)
-        except ResourceNotFoundError as error:
-            if code_of(error) == "ContainerNotFound":
-                raise
-            return None
+            return False
+        self._etag = str(response["etag"])
+        return True
 
 
 def close_run(checkpoint: Checkpoint, run: Run, lease: Lease) -> None:

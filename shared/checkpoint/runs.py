@@ -32,8 +32,8 @@ USERS = "users"
 CLEARING = "clearing"
 DONE = "done"
 _PHASES = ("", LISTING, USERS, CLEARING, DONE)
-"""In this order: list who is in scope, synchronize them, remove what is to be removed. A run without
-a phase cannot be resumed."""
+"""In this order: list who is in scope, synchronize them, remove what is to be removed. A run
+without a phase cannot be resumed."""
 
 STALE_SECONDS = 48 * 3600
 """An unfinished run older than this is closed, and a new one started."""

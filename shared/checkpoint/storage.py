@@ -14,7 +14,7 @@ from azure.storage.blob import ContainerClient, ExponentialRetry
 from requests.adapters import HTTPAdapter
 
 from shared.clock import Clock
-from shared.config.settings import Settings
+from shared.config import Settings
 from shared.errors import DeadlineExceeded
 from shared.http import ManagedIdentity
 

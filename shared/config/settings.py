@@ -40,6 +40,8 @@ DEFAULT_FILTER = (
     "(assignedPlans/any(p:p/service eq 'exchange' and p/capabilityStatus eq 'Enabled') or "
     "assignedPlans/any(p:p/service eq 'exchange' and p/capabilityStatus eq 'Warning'))"
 )
+"""Users with an unknown type (accounts from before 2014) and plans in their grace period count."""
+
 _ORIGIN = "an https origin such as https://host, without path, query or credentials"
 _GUID = "a GUID such as 00000000-0000-0000-0000-000000000000"
 _SWITCH = "true, false, 1 or 0"

@@ -1,6 +1,6 @@
 """Microsoft Graph: users, versions of their photos, bytes.
 
-`Graph` is what the program asks; the other names are its answers.
+`Graph` sends the requests; the other names are its results.
 """
 
 from shared.graph.client import PHOTO_LIMIT_BYTES, Graph

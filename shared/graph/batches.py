@@ -10,16 +10,25 @@ from dataclasses import dataclass, replace
 
 from shared.errors import Evidence, ServiceError, Throttled
 from shared.graph.json_batch import PASSING, Item, ItemRequest, build, items
-from shared.http import THROTTLES, Budget, Request, Service, backoff
-from shared.http.division import divide
-from shared.http.response import TOO_MANY, Response, retry_after
+from shared.http import (
+    THROTTLES,
+    TOO_MANY,
+    Budget,
+    Patience,
+    Request,
+    Response,
+    Service,
+    backoff,
+    retry_after,
+)
+from shared.http.division import Allowance, divide
 
 ITEM_ATTEMPTS = 3
 """How often an item is asked that fails by itself while others are answered."""
 
 OWN_WAIT_SECONDS = 30.0
-"""How long a throttled item is waited for while most others are answered: then the pause was asked
-for this one user, and nobody else has to wait for it."""
+"""How long a throttled item is waited for when most others were answered: then the pause was asked
+for this one user, and the service is not paused for it."""
 
 
 @dataclass
@@ -28,7 +37,7 @@ class _Round:
 
     Attributes:
         pending: items to ask again, by key.
-        answered: how many items have their final answer in this round.
+        answered: how many items have their final response in this round.
         waits: seconds that the items of `pending` ask for.
     """
 
@@ -37,18 +46,18 @@ class _Round:
     waits: dict[str, float]
 
     @property
-    def alone(self) -> bool:
-        """Whether most were answered, so that the trouble is that of the few."""
-        return self.answered >= len(self.pending)
+    def throttled(self) -> bool:
+        """Whether an item was throttled, or asks for a pause."""
+        return bool(self.waits) or any(item.status == TOO_MANY for item in self.pending.values())
 
     @property
-    def throttled(self) -> bool:
-        """Whether an item was throttled."""
-        return any(item.status == TOO_MANY for item in self.pending.values())
+    def longest(self) -> float | None:
+        """The longest pause that an item asks for; None when none says how long."""
+        return max(self.waits.values(), default=None)
 
 
 class Batches:
-    """Asks Microsoft Graph many questions in one request.
+    """Sends many requests to Microsoft Graph in one.
 
     Args:
         service: the process's Graph service.
@@ -66,51 +75,51 @@ class Batches:
         method = "GET" if request.body is None else "POST"
         return self._service.evidence(method, f"{self._root}{request.url}")
 
-    def ask(self, requests: Mapping[str, ItemRequest]) -> dict[str, Item | ServiceError]:
-        """The answer to each request, or the error because of which there is none.
+    def send(self, requests: Mapping[str, ItemRequest]) -> dict[str, Item | ServiceError]:
+        """The response to each request, or the error because of which there is none.
 
         Args:
             requests: at most `BATCH_SIZE`, by a key of the caller's.
 
         Returns:
-            An entry for every key. An item whose status is in `PASSING` failed to the last.
+            An entry for every key. An item whose status is in `PASSING` failed to the last. One
+            that was throttled while most others were answered is `Throttled`, with `own` set.
 
         Raises:
             Throttled, DeadlineExceeded: no time to hear all.
         """
 
-        def send(keys: Sequence[str], attempts: int | None) -> dict[str, Item]:
-            response = self._send([requests[key] for key in keys], attempts)
+        def send_some(keys: Sequence[str], allowance: Allowance) -> dict[str, Item]:
+            response = self._send([requests[key] for key in keys], allowance)
             return dict(zip(keys, items(response, len(keys)), strict=True))
 
-        answers: dict[str, Item | ServiceError] = {}
+        responses: dict[str, Item | ServiceError] = {}
         pending = list(requests)
-        failures = throttles = 0
-        waited = 0.0
+        tries, waited = 0, 0.0
         while True:
-            found = divide(pending, send)
-            answers |= found
+            found = divide(pending, send_some)
+            responses |= found
             this = self._round(found)
             if not this.pending:
-                return answers
-            if this.alone:
-                failures += 1
-                wait = max(this.waits.values(), default=backoff(failures))
-                if this.throttled or this.waits:
-                    waited += wait
-                    done = waited > OWN_WAIT_SECONDS
-                else:
-                    done = failures >= ITEM_ATTEMPTS
-                if done:
-                    return answers | self._own_errors(requests, this)
-                self._service.wait(self._budget, self._evidence_of_pause(), wait)
-            else:
+                return responses
+            if this.answered:
                 # Progress, however slow, is no failure.
-                throttles = throttles + 1 if not this.answered else 0
-                failures += not (this.throttled or this.waits)
-                if throttles >= THROTTLES or failures >= ITEM_ATTEMPTS:
-                    return answers
-                self._pause(this, max(throttles, failures, 1))
+                tries, waited = 0, 0.0
+            tries += 1
+            if len(requests) - len(this.pending) >= len(this.pending) or len(requests) == 1:
+                wait = backoff(tries) if this.longest is None else this.longest
+                waited += wait
+                if this.throttled:
+                    self._budget.meter.add(self._service.name, throttled=len(this.pending))
+                if waited > OWN_WAIT_SECONDS or (tries >= ITEM_ATTEMPTS and not this.throttled):
+                    return responses | self._own_errors(requests, this)
+                self._service.wait(self._budget, self._evidence_of_pause(), wait)
+            elif tries >= (THROTTLES if this.throttled else ITEM_ATTEMPTS):
+                return responses
+            elif this.throttled:
+                self._service.pause(self._budget, self._evidence_of_pause(), this.longest, tries)
+            else:
+                self._service.wait(self._budget, self._evidence_of_pause(), backoff(tries))
             pending = list(this.pending)
 
     def _round(self, found: Mapping[str, Item | ServiceError]) -> _Round:
@@ -121,14 +130,6 @@ class Batches:
         }
         waits = {key: seconds for key, seconds in asked.items() if seconds is not None}
         return _Round(pending, len(heard) - len(pending), waits)
-
-    def _pause(self, this: _Round, times: int) -> None:
-        response = self._evidence_of_pause()
-        if this.throttled or this.waits:
-            wait = max(this.waits.values(), default=None)
-            self._service.pause(self._budget, response, wait, times)
-        else:
-            self._service.wait(self._budget, response, backoff(times))
 
     def _own_errors(
         self, requests: Mapping[str, ItemRequest], this: _Round
@@ -141,17 +142,19 @@ class Batches:
                 errors[key] = Throttled(evidence, this.waits.get(key, OWN_WAIT_SECONDS), own=True)
         return errors
 
-    def _send(self, requests: Sequence[ItemRequest], attempts: int | None) -> Response:
+    def _send(self, requests: Sequence[ItemRequest], allowance: Allowance) -> Response:
+        patience = Patience(allowance.seconds, self._service.clock)
         response = self._service.send(
-            self._budget,
+            self._budget.with_patience(patience),
             Request(
                 "POST",
                 f"{self._root}/$batch",
                 headers={"Content-Type": "application/json", "x-ms-throttle-priority": "low"},
                 body=build(requests),
-                # 424 with answers in it: older documentation says so when an item was throttled.
+                # 424 with responses in it: older documentation says so when an item was throttled.
                 accept={424},
-                attempts=attempts,
+                attempts=allowance.attempts,
+                parts=len(requests),
             ),
         )
         return response if response.ok else response.parsed()

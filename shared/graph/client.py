@@ -24,8 +24,7 @@ from shared.graph.batches import Batches
 from shared.graph.json_batch import Item, ItemRequest
 from shared.graph.listing import ADVANCED, PAGE_SIZE, SELECTED, Listing, Page, segment, user_of
 from shared.graph.photo_versions import USER_GONE, Seen, Unknown, error_of_item, proves_no_photo
-from shared.http import Budget, Patience, Request, Service
-from shared.http.response import NOT_FOUND
+from shared.http import NOT_FOUND, Budget, Patience, Request, Service
 from shared.model import User
 from shared.roles import GRAPH
 
@@ -34,7 +33,6 @@ PHOTO_SIZE = "648x648"
 
 PHOTO_LIMIT_BYTES = 8 * 1024 * 1024
 """Exchange accepts uploads of up to 4 MB; more than twice that is no photo."""
-
 
 _OK = 200
 
@@ -126,9 +124,9 @@ class Graph:
             ServiceError: Graph failed.
         """
         requests = {"user": _user_request(name), "photo": _photo_request(name)}
-        answers = self._batches.ask(requests)
+        responses = self._batches.send(requests)
         evidence = self._batches.evidence(requests["user"])
-        user = _user_in(answers["user"], evidence)
+        user = _user_in(responses["user"], evidence)
         if user is None:
             raise _unknown(name)
         if isinstance(user, AccessDenied):
@@ -138,7 +136,7 @@ class Graph:
         if name.lower() not in {user.id, user.upn.lower()}:
             # The name led to another user than it says, so its photo may be somebody else's.
             return user, self.photo_versions([user.id])[user.id]
-        return user, self._seen(answers["photo"], requests["photo"])
+        return user, self._seen(responses["photo"], requests["photo"])
 
     def users(self, ids: Sequence[str]) -> dict[str, User | PhotoSyncError | None]:
         """The present names of users by object id; one batch of at most `BATCH_SIZE`.
@@ -150,7 +148,7 @@ class Graph:
         Raises:
             Throttled, DeadlineExceeded: no time to hear all.
         """
-        return _own(self._ask_each(ids, _user_request, _user_in))
+        return _own(self._send_each(ids, _user_request, _user_in))
 
     def in_scope(
         self, ids: Sequence[str], user_filter: str, group_id: str | None = None
@@ -180,7 +178,7 @@ class Graph:
             }
             return ItemRequest(f"/users?{urlencode(query)}", ADVANCED)
 
-        found = _own(self._ask_each(ids, request, _match_in))
+        found = _own(self._send_each(ids, request, _match_in))
         if group_id:
             present = [key for key, user in found.items() if isinstance(user, User)]
             for user_id, member in self._members(present, group_id).items():
@@ -198,18 +196,18 @@ class Graph:
             body = {"groupIds": [group_id]}
             return ItemRequest(f"/users/{segment(user_id)}/checkMemberGroups", body=body)
 
-        def read(answer: Item | PhotoSyncError, asked: Evidence) -> bool | PhotoSyncError:
-            if isinstance(answer, PhotoSyncError):
-                return answer
-            if answer.status == _OK:
-                groups = answer.body.get("value") if isinstance(answer.body, dict) else None
+        def read(item: Item | PhotoSyncError, asked: Evidence) -> bool | PhotoSyncError:
+            if isinstance(item, PhotoSyncError):
+                return item
+            if item.status == _OK:
+                groups = item.body.get("value") if isinstance(item.body, dict) else None
                 if isinstance(groups, list):
                     return group_id.lower() in {str(group).lower() for group in groups}
-                return _malformed(answer, asked, "no list of groups")
-            error = error_of_item(answer.evidence(asked))
+                return _malformed(item, asked, "no list of groups")
+            error = error_of_item(item.evidence(asked))
             return False if isinstance(error, UserUnknown) else error
 
-        return self._ask_each(ids, request, read)
+        return self._send_each(ids, request, read)
 
     # -- photos --
 
@@ -223,8 +221,8 @@ class Graph:
             Throttled, DeadlineExceeded: no time to hear all.
         """
         requests = {user_id: _photo_request(user_id) for user_id in ids}
-        answers = self._batches.ask(requests)
-        return {key: self._seen(answers[key], request) for key, request in requests.items()}
+        responses = self._batches.send(requests)
+        return {key: self._seen(responses[key], request) for key, request in requests.items()}
 
     versions = photo_versions
 
@@ -244,7 +242,14 @@ class Graph:
             url = f"{self._root}/users/{segment(user_id)}/{path}/$value"
             response = self._service.send(
                 self._budget.with_patience(patience),
-                Request("GET", url, accept={NOT_FOUND}, want_json=False, limit=PHOTO_LIMIT_BYTES),
+                Request(
+                    "GET",
+                    url,
+                    accept={NOT_FOUND},
+                    want_json=False,
+                    limit=PHOTO_LIMIT_BYTES,
+                    subject=user_id,
+                ),
             )
             if response.oversize:
                 raise InvalidPhoto(f"larger than {PHOTO_LIMIT_BYTES // 1024 // 1024} MB")
@@ -257,24 +262,24 @@ class Graph:
 
     # -- batches --
 
-    def _ask_each[T](
+    def _send_each[T](
         self,
         ids: Sequence[str],
         request: Callable[[str], ItemRequest],
         read: Callable[[Item | PhotoSyncError, Evidence], T],
     ) -> dict[str, T]:
-        """One item for each id, and what its answer says."""
+        """One item for each id, and what its response says."""
         requests = {user_id: request(user_id) for user_id in ids}
-        answers: Mapping[str, Any] = self._batches.ask(requests)
+        responses: Mapping[str, Any] = self._batches.send(requests)
         return {
-            user_id: read(answers[user_id], self._batches.evidence(asked))
+            user_id: read(responses[user_id], self._batches.evidence(asked))
             for user_id, asked in requests.items()
         }
 
-    def _seen(self, answer: Item | PhotoSyncError, request: ItemRequest) -> Seen:
-        if isinstance(answer, PhotoSyncError):
-            return Unknown(answer)
-        return photo_versions.read(answer, self._batches.evidence(request))
+    def _seen(self, item: Item | PhotoSyncError, request: ItemRequest) -> Seen:
+        if isinstance(item, PhotoSyncError):
+            return Unknown(item)
+        return photo_versions.read(item, self._batches.evidence(request))
 
 
 def _user_request(name: str) -> ItemRequest:
@@ -285,37 +290,37 @@ def _photo_request(name: str) -> ItemRequest:
     return ItemRequest(f"/users/{segment(name)}/photo")
 
 
-def _user_in(answer: Item | PhotoSyncError, asked: Evidence) -> User | PhotoSyncError | None:
+def _user_in(item: Item | PhotoSyncError, asked: Evidence) -> User | PhotoSyncError | None:
     """The user that an item holds; None when the directory has no such user."""
-    if isinstance(answer, PhotoSyncError):
-        return answer
-    if answer.status == _OK:
-        user = user_of(answer.body)
-        return user or _malformed(answer, asked, "no id and userPrincipalName")
-    evidence = answer.evidence(asked)
+    if isinstance(item, PhotoSyncError):
+        return item
+    if item.status == _OK:
+        user = user_of(item.body)
+        return user or _malformed(item, asked, "no id and userPrincipalName")
+    evidence = item.evidence(asked)
     if evidence.status == NOT_FOUND and evidence.code.lower() == USER_GONE:
         return None
     return error_of_item(evidence)
 
 
-def _match_in(answer: Item | PhotoSyncError, asked: Evidence) -> User | PhotoSyncError | None:
+def _match_in(item: Item | PhotoSyncError, asked: Evidence) -> User | PhotoSyncError | None:
     """The only user of a filtered listing; None when it is empty."""
-    if isinstance(answer, PhotoSyncError):
-        return answer
-    if answer.status != _OK:
-        return error_of_item(answer.evidence(asked))
-    found = answer.body.get("value") if isinstance(answer.body, dict) else None
-    if not isinstance(found, list) or len(found) > 1 or "@odata.nextLink" in answer.body:
-        return _malformed(answer, asked, "no list of one user")
+    if isinstance(item, PhotoSyncError):
+        return item
+    if item.status != _OK:
+        return error_of_item(item.evidence(asked))
+    found = item.body.get("value") if isinstance(item.body, dict) else None
+    if not isinstance(found, list) or len(found) > 1 or "@odata.nextLink" in item.body:
+        return _malformed(item, asked, "no list of one user")
     if not found:
         return None
-    return user_of(found[0]) or _malformed(answer, asked, "no id and userPrincipalName")
+    return user_of(found[0]) or _malformed(item, asked, "no id and userPrincipalName")
 
 
 def _own(
     found: dict[str, User | PhotoSyncError | None],
 ) -> dict[str, User | PhotoSyncError | None]:
-    """Answers about the users that were asked for; nobody is taken for somebody else."""
+    """The users that were requested; another one proves nothing about them."""
     return {
         user_id: user
         if not isinstance(user, User) or user.id == user_id.lower()
@@ -329,8 +334,8 @@ def _literal(value: str) -> str:
     return value.replace("'", "''")
 
 
-def _malformed(answer: Item, asked: Evidence, message: str) -> MalformedResponse:
-    evidence = answer.evidence(asked)
+def _malformed(item: Item, asked: Evidence, message: str) -> MalformedResponse:
+    evidence = item.evidence(asked)
     return MalformedResponse(
         Evidence(evidence.service, evidence.method, evidence.url, evidence.status, "", message)
     )

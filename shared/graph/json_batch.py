@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from shared.errors import Evidence
-from shared.http.response import TOO_MANY, Response, error_of, printable
+from shared.http import TOO_MANY, Response, error_of, printable
 
 BATCH_SIZE = 20
 """Most items of a JSON batch."""
@@ -34,7 +34,7 @@ class ItemRequest:
 
 
 class Item(NamedTuple):
-    """The answer to one item of a batch; status 0 when there is none that can be used."""
+    """The response to one item of a batch; status 0 when there is none that can be used."""
 
     status: int = 0
     headers: Mapping[str, str] = {}
@@ -75,18 +75,18 @@ def _entry(number: int, request: ItemRequest) -> dict[str, Any]:
 
 
 def items(response: Response, asked: int) -> list[Item]:
-    """The batch's answers in the order asked; one `Item` for each, whatever came.
+    """The responses of a batch in the order of its requests; one `Item` for each, whatever came.
 
-    Graph answers in any order. An id nobody asked for is ignored; one that is answered twice, or in
-    a shape nobody knows, proves nothing.
+    Graph returns them in any order. An id that was not requested is ignored; one that comes twice,
+    or in an unknown shape, proves nothing.
 
     Raises:
-        MalformedResponse: it is no batch answer at all.
+        MalformedResponse: the body is no batch response at all.
     """
     body = response.value
     entries = body.get("responses") if isinstance(body, dict) else None
     if not isinstance(entries, list):
-        raise response.malformed("no batch answer")
+        raise response.malformed("no batch response")
     found: dict[str, Item] = {}
     for entry in entries:
         name = entry.get("id") if isinstance(entry, dict) else None

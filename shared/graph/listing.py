@@ -18,8 +18,7 @@ from shared.errors import (
     RequestRejected,
     ServiceError,
 )
-from shared.http import Budget, Request, Service
-from shared.http.response import NOT_FOUND, Response
+from shared.http import NOT_FOUND, Budget, Request, Response, Service
 from shared.model import User, is_object_id
 from shared.roles import GRAPH
 
@@ -33,10 +32,10 @@ SELECTED = "id,userPrincipalName"
 
 _BAD_REQUEST = 400
 _MISUNDERSTOOD = frozenset({_BAD_REQUEST, NOT_FOUND, 414})
-"""Statuses of answers to the first page that are about the filter or the group."""
+"""Statuses of a refused first page that are about the filter or the group."""
 
 _LINK_REFUSED = frozenset({_BAD_REQUEST, NOT_FOUND, 410})
-"""Statuses of answers to a stored link that is no longer valid."""
+"""Statuses that Graph returns for a stored link that is no longer valid."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What Graph's answers say of users' photos: which version, none, or nothing that proves anything.
+"""What Graph says of users' photos: which version, none, or nothing that proves anything.
 
 Sources: Microsoft Graph documentation, "Get profilePhoto", and error codes that administrators
 reported where it is silent. Pure.
@@ -17,7 +17,7 @@ from shared.errors import (
     UserUnknown,
 )
 from shared.graph.json_batch import PASSING, Item
-from shared.http.response import FORBIDDEN, NOT_FOUND, UNAUTHORIZED
+from shared.http import FORBIDDEN, NOT_FOUND, UNAUTHORIZED
 
 USER_GONE = "request_resourcenotfound"
 """Code, in lower case, of an object that the directory does not have."""
@@ -57,7 +57,7 @@ type Seen = Version | NoPhoto | Unknown
 
 
 def proves_no_photo(status: int, code: str) -> bool:
-    """Whether an error answer to a photo request means that the user has no photo."""
+    """Whether an error response to a photo request means that the user has no photo."""
     return status == NOT_FOUND and code.lower() in _NO_PHOTO
 
 
@@ -65,8 +65,8 @@ def read(item: Item, asked: Evidence) -> Seen:
     """What an item says of a user's photo.
 
     Args:
-        item: the answer.
-        asked: what was asked, to be completed for errors.
+        item: the response.
+        asked: what was requested, to be completed for errors.
     """
     if item.status == 200:  # noqa: PLR2004
         return _version(item.body, asked)

@@ -6,18 +6,38 @@ the two it is shows when parts of the batch are sent again.
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import batched
+from typing import NamedTuple
 
 from shared.errors import HostUnavailable, ServiceError, Throttled
 
-FIRST_ATTEMPTS = 2
-"""How often the undivided batch is sent: a failure that passes costs one retry."""
+
+class Allowance(NamedTuple):
+    """What one batch may cost.
+
+    Attributes:
+        attempts: how often it is sent when it fails; None as usual.
+        seconds: how long its attempts may take together.
+    """
+
+    attempts: int | None
+    seconds: float
+
+
+WHOLE = Allowance(2, 20.0)
+"""For the undivided batch: a failure that passes costs one retry."""
+
+PART = Allowance(1, 10.0)
+"""For a part of a batch that failed."""
+
+ALONE = Allowance(None, 30.0)
+"""For a single key that was never part of a batch."""
 
 UNANSWERED_REQUESTS = 6
 """Failed requests without any answer after which the service counts as down: three of them are
 about one user each."""
 
-type Send[K, V] = Callable[[Sequence[K], int | None], Mapping[K, V]]
-"""Sends one batch, at most so often (None as usual), and returns the result of each key."""
+type Send[K, V] = Callable[[Sequence[K], Allowance], Mapping[K, V]]
+"""Sends one batch within an allowance and returns the result of each key."""
 
 
 def divide[K, V](
@@ -38,17 +58,17 @@ def divide[K, V](
         ConfigurationError, TokenUnavailable: nothing can be asked.
     """
     found: dict[K, V | ServiceError] = {}
-    first = FIRST_ATTEMPTS if len(keys) > 1 else None
-    waiting: list[tuple[Sequence[K], int | None]] = [
+    first = WHOLE if len(keys) > 1 else ALONE
+    waiting: list[tuple[Sequence[K], Allowance]] = [
         (batch, first) for batch in batched(keys, largest or max(len(keys), 1), strict=False)
     ]
     waiting.reverse()
     answered = False
     failures = 0
     while waiting:
-        batch, attempts = waiting.pop()
+        batch, allowance = waiting.pop()
         try:
-            found |= send(batch, attempts)
+            found |= send(batch, allowance)
             answered = True
         except Throttled:
             raise
@@ -61,5 +81,5 @@ def divide[K, V](
                 found |= dict.fromkeys(batch, error)
             else:
                 middle = len(batch) // 2 if answered else 1
-                waiting += [(batch[middle:], 1), (batch[:middle], 1)]
+                waiting += [(batch[middle:], PART), (batch[:middle], PART)]
     return found

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import requests
 
 from shared.clock import Clock
-from shared.config import parsers
-from shared.config.settings import Settings
+from shared.config import Settings, origin
 from shared.errors import DeadlineExceeded, TokenUnavailable
 from shared.http.connections import mount
 from shared.http.token_requests import Token, exchanged_token, platform_token, reason_of
@@ -257,6 +256,6 @@ class _StorageCredential:
 def _checked(resource: str) -> str:
     """The origin in normal form: a token must never go, or be asked, for plain http."""
     try:
-        return parsers.origin(resource)
+        return origin(resource)
     except ValueError:
         raise ValueError(f"no https origin to ask a token for: {resource!r}") from None

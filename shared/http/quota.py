@@ -49,12 +49,15 @@ class Quota:
             Whether it tells of the present window.
         """
         reset = min(reset, LONGEST_ANNOUNCEMENT_SECONDS)
+        began_at = self._began_at
         if now >= self._ends_at:
-            self._began_at, self._ends_at, self._remaining = self._ends_at, math.inf, math.inf
-        elif started + reset > self._ends_at + _ROUNDING_SECONDS:  # it began before we thought
-            self._began_at, self._ends_at, self._remaining = started, math.inf, math.inf
-        if started < self._began_at:
-            return False  # it was charged to a window that is over
+            began_at = self._ends_at
+        elif started + reset > self._ends_at + _ROUNDING_SECONDS:
+            began_at = started  # the next window began before we thought
+        if started < began_at:
+            return False  # the request was charged to a window that is over
+        if now >= self._ends_at or began_at != self._began_at:
+            self._began_at, self._ends_at, self._remaining = began_at, math.inf, math.inf
         self._remaining = min(self._remaining, remaining)
         self._ends_at = min(self._ends_at, now + reset)
         return True

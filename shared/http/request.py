@@ -50,6 +50,7 @@ class Request:
     final: Callable[[Response], bool] | None = None
 
 
+@dataclass
 class Meter:
     """What was sent and received, for the report; thread-safe.
 
@@ -60,12 +61,16 @@ class Meter:
         sent: bytes of bodies.
     """
 
-    def __init__(self) -> None:
-        self.requests: dict[str, int] = {"graph": 0, "sharepoint": 0}
-        self.throttled = 0
-        self.received = 0
-        self.sent = 0
-        self._lock = threading.Lock()
+    requests: dict[str, int] = field(default_factory=lambda: {"graph": 0, "sharepoint": 0})
+    throttled: int = 0
+    received: int = 0
+    sent: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def snapshot(self) -> "Meter":
+        """The counts of this moment, which count no further."""
+        with self._lock:
+            return Meter(dict(self.requests), self.throttled, self.received, self.sent)
 
     def add(
         self,

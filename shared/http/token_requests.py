@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from shared.config.settings import Settings
+from shared.config import Settings
 from shared.http.connections import exchange, mount, within
 from shared.http.response import HIDDEN, without_tokens
 

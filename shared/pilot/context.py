@@ -1,4 +1,4 @@
-"""What the probes of the pilot stand on: one user's profile as found, his hosts, the services."""
+"""The context of the pilot's probes: one user, their profile as found, their hosts."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class OneToken:
         return self._token
 
     def forget(self, resource: str, refused: str = "") -> None:
-        """Another one is not to be had."""
+        """There is no other one."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class Found:
 
 
 @dataclass
-class Ground:
-    """One user and everything needed to ask about him.
+class Context:
+    """One user and everything needed to ask about them.
 
     Args:
         app: the program.
@@ -87,7 +87,7 @@ class Ground:
 
     Attributes:
         mysite: origin of the user's My Site host.
-        admin: origin of the admin site of his geo.
+        admin: origin of the admin site of the user's geo.
         root: origin of the root site; "" when it does not follow from the others.
         site: sends to these three.
         profile: as it was before any probe; None when it cannot be read.
@@ -106,17 +106,17 @@ class Ground:
     site: Site = field(init=False)
 
     def __post_init__(self) -> None:
-        """Find the user's geo, and read his profile there."""
+        """Find the user's geo, and read their profile there."""
         try:
-            self._settle(self.app.settings.mysite_url)
+            self._use_host(self.app.settings.mysite_url)
             self.profile = self.read(self.admin)
             if self.profile.host not in {"", self.mysite}:
-                self._settle(self.profile.host)
+                self._use_host(self.profile.host)
                 self.profile = self.read(self.admin)
         except (PhotoSyncError, NotTried, ValueError) as error:
             self.profile, self.trouble = None, str(error)
 
-    def _settle(self, mysite: str) -> None:
+    def _use_host(self, mysite: str) -> None:
         settings = self.app.settings
         hosts = Hosts(settings.mysite_url, settings.admin_url)
         if not hosts.is_mysite(mysite):
@@ -149,21 +149,27 @@ class Ground:
             NotTried: nothing may be written.
         """
         if self.read_only:
-            raise NotTried(f"nothing is written: {self.read_only}")
+            raise NotTried(self.read_only)
         if not self.found().has_picture:
-            raise NotTried("nothing is written: this user has no picture in SharePoint")
+            raise NotTried(
+                "this user has no picture in SharePoint to write back. Synchronize the user with "
+                "POST /api/sync/{user}, then run the pilot again"
+            )
         return self.found()
 
-    def place(self) -> ThumbnailLocation:
+    def location(self) -> ThumbnailLocation:
         """Where the files are that the profile shows.
 
         Raises:
-            NotTried: it shows none, or one that is not in his library.
+            NotTried: it shows none, or one that is not in the user's library.
         """
-        place = read_picture_url(self.found()[PICTURE])
-        if place is None or place.host != self.mysite:
-            raise NotTried("PictureURL names no file in the library of the user's My Site host")
-        return place
+        location = read_picture_url(self.found()[PICTURE])
+        if location is None or location.host != self.mysite:
+            raise NotTried(
+                "PictureURL names no file in the library of the user's My Site host. Synchronize "
+                "the user with POST /api/sync/{user}, then run the pilot again"
+            )
+        return location
 
     def folder(self) -> str:
         """Name of the folder of the user's files.
@@ -172,7 +178,7 @@ class Ground:
             PermissionMissing, ConfigurationError, ServiceError: as `Library.folder`.
         """
         try:
-            return self.place().folder
+            return self.location().folder
         except NotTried:
             return self.app.sharepoint(self.budget, read_only=True).folder(self.mysite)
 
@@ -191,9 +197,9 @@ class Ground:
             raise answer.malformed("no profile in the answer")
         return Found(values, profile.host, str(answer.value.get("PictureUrl") or ""), answer)
 
-    def file(self, place: ThumbnailLocation, size: str) -> tuple[int, str] | None:
+    def file(self, location: ThumbnailLocation, size: str) -> tuple[int, str] | None:
         """Length in bytes and time of the last change of a file; None when there is none."""
-        url = file_url(place, size, "?$select=Exists,Length,TimeLastModified")
+        url = file_url(location, size, "?$select=Exists,Length,TimeLastModified")
         answer = self.site.get(url, accept={NOT_FOUND})
         value = answer.value if answer.ok and isinstance(answer.value, dict) else {}
         length = number(value.get("Length"))

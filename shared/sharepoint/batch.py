@@ -1,7 +1,7 @@
 """OData `$batch` of SharePoint, reading only: many GETs in one POST.
 
 Source: SharePoint documentation, "Make batch requests with the REST APIs" (multipart/mixed, parts
-answered in the order they were asked, each with its own status line).
+returned in the order of the requests, each with its own status line).
 """
 
 import json
@@ -39,7 +39,7 @@ def build(urls: Sequence[str]) -> tuple[bytes, str]:
 
 
 class Part(NamedTuple):
-    """The answer to one request of a batch.
+    """The response to one request of a batch.
 
     Attributes:
         status: HTTP status; 0 for what cannot be read.
@@ -53,7 +53,7 @@ class Part(NamedTuple):
 
 
 def parse(body: bytes, content_type: str) -> list[Part]:
-    """The parts of a batch answer, in order; empty for what is no multipart."""
+    """The parts of a batch response, in order; empty for what is no multipart."""
     match = re.search(r'boundary="?([^";]+)"?', content_type, re.IGNORECASE)
     if not match:
         return []

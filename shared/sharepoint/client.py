@@ -100,7 +100,8 @@ class SharePoint:
         properties: Sequence[tuple[str, str]],
         patience: Patience | None,
     ) -> None:
-        self._writer.write(self.hosts.admin_of(location.host), upn, properties, patience)
+        admin = self.hosts.admin_of(location.host)
+        self._writer.write(admin, upn, properties, subject=location.prefix, patience=patience)
 
     # -- locations --
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from xml.sax.saxutils import escape
 
 from shared.errors import RequestRejected
-from shared.http.response import Response, printable
+from shared.http import Response, printable
 from shared.sharepoint.error_codes import lasting_error
 
 PATH = "/_vti_bin/client.svc/ProcessQuery"
@@ -46,19 +46,19 @@ def set_properties(account: str, properties: Iterable[tuple[str, str]]) -> bytes
 
 
 def check(response: Response) -> None:
-    """Make sure that a query succeeded; SharePoint answers 200 also when it failed.
+    """Make sure that a query succeeded; SharePoint returns 200 also when it failed.
 
     Raises:
         ProfileMissing: there is no profile with this account name.
         PropertyNotEditable: a property may not be edited.
         AccessDenied: the identity may not write profiles.
         RequestRejected: any other error of the query.
-        MalformedResponse: not the answer of a query.
+        MalformedResponse: not the response to a query.
     """
     body = response.value
     head = body[0] if isinstance(body, list) and body else None
     if not isinstance(head, dict) or "ErrorInfo" not in head:
-        raise response.malformed("no ProcessQuery answer")
+        raise response.malformed("no ProcessQuery response")
     info = head["ErrorInfo"]
     if info is None:
         return

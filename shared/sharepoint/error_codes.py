@@ -3,7 +3,7 @@
 An error names an HRESULT and a .NET exception type: `-2147024891,
 System.UnauthorizedAccessException`. Its text is in the language of the site, so the number and the
 type decide; the English text counts only where the type is one that says nothing.
-Sources: recorded answers of public clients, listed in docs/architecture.md.
+Sources: recorded responses to public clients, listed in docs/architecture.md.
 """
 
 from shared.errors import (
@@ -13,7 +13,7 @@ from shared.errors import (
     ProfileMissing,
     PropertyNotEditable,
 )
-from shared.http.response import Response
+from shared.http import Response
 
 NO_PROFILE = "SharePoint has no profile for this user yet"
 """Text of `ProfileMissing`."""
@@ -67,7 +67,7 @@ def wants_digest(evidence: Evidence) -> bool:
 
 
 def lasting_error(evidence: Evidence) -> PhotoSyncError | None:
-    """The error of an answer that asking again cannot change, whatever its HTTP status.
+    """The error of a response that a retry cannot change, whatever its HTTP status.
 
     Returns:
         None when code and text say nothing of the kind.
@@ -85,6 +85,6 @@ def lasting_error(evidence: Evidence) -> PhotoSyncError | None:
 
 
 def is_final(response: Response) -> bool:
-    """Whether asking again cannot change an answer."""
+    """Whether a retry cannot change a response."""
     evidence = response.evidence
     return lasting_error(evidence) is not None or is_over_threshold(evidence)

@@ -7,19 +7,24 @@ their path.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 from shared.clock import Clock
 from shared.errors import (
     AccessDenied,
     ConfigurationError,
+    DeadlineExceeded,
     Evidence,
     HostUnavailable,
     NotFound,
+    PatienceExceeded,
     PermissionMissing,
     RequestRejected,
+    ServiceError,
+    Unavailable,
 )
-from shared.http.response import NOT_FOUND, number
+from shared.http import NOT_FOUND, Patience, Response, number
 from shared.model import LIBRARY
 from shared.roles import FILES_ROLE, SHAREPOINT
 from shared.sharepoint.error_codes import is_over_threshold
@@ -28,6 +33,12 @@ from shared.sharepoint.site import JSON, Site, literal
 
 KEPT_SECONDS = 3600.0
 """How long a folder's name is used before SharePoint is asked again."""
+
+FAILED_SECONDS = 300.0
+"""How long the host of a satellite geo is not asked again after it failed."""
+
+LOOKUP_SECONDS = 30.0
+"""How long one request of a look-up may take, retries included."""
 
 _SYSTEM_FOLDERS = frozenset({"forms", "_t", "_w"})
 
@@ -74,9 +85,9 @@ class Folders:
         self._site = site
         self._is_central = is_central
         self._cache = cache
-        self._unavailable: dict[str, HostUnavailable] = {}
-        self._looking: dict[str, threading.Lock] = {}
-        self._lock = threading.Lock()
+        self._failed: dict[str, tuple[ServiceError, float]] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
 
     def folder(self, host: str, picture_url: str = "", *, create: bool = True) -> str:
         """Name of the folder that holds the thumbnails.
@@ -95,34 +106,48 @@ class Folders:
         known = self._cache.get(host)
         if known:
             return known
-        with self._lock:
-            looking = self._looking.setdefault(host, threading.Lock())
-        # One thread looks, the others wait for its answer.
-        with looking:
-            return self._look_up(host, picture_url, create=create)
+        with self._one_at_a_time(host):
+            return self._cache.get(host) or self._look_up(host, picture_url, create=create)
+
+    @contextmanager
+    def _one_at_a_time(self, host: str) -> Iterator[None]:
+        """Let one thread ask; the others find its result in the cache."""
+        with self._guard:
+            lock = self._locks.setdefault(host, threading.Lock())
+        left = self._site.budget.deadline - self._site.service.clock.monotonic()
+        if not lock.acquire(timeout=min(max(0.0, left), threading.TIMEOUT_MAX)):
+            raise DeadlineExceeded(f"no time left to look up the photo folder of {host}")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _look_up(self, host: str, picture_url: str, *, create: bool) -> str:
-        known = self._cache.get(host)
-        if known:
-            return known
-        if host in self._unavailable:
-            raise self._unavailable[host]
+        error, until = self._failed.get(host, (None, 0.0))
+        if error is not None and self._site.service.clock.monotonic() < until:
+            raise error
         try:
-            name = self._find(host, picture_url, create=create)
+            name = self._find(host, picture_url)
+            if not name:
+                return self._create(host) if create else DEFAULT_FOLDER
         except NotFound as missing:
             raise self._no_library(host, missing.evidence) from None
         except AccessDenied as refused:
             if self._is_central(host):
                 raise PermissionMissing(SHAREPOINT, FILES_ROLE, refused.evidence) from None
             raise self._keep(
+                host,
                 HostUnavailable(
                     refused.evidence,
                     host,
                     "refuses to read the library",
                     f"Grant the app role {FILES_ROLE} on SharePoint, or with Sites.Selected a "
                     "write grant on this host too",
-                )
+                ),
             ) from None
+        except (Unavailable, PatienceExceeded) as error:
+            # One user finds out; the others of this geo do not wait as long again.
+            raise error if self._is_central(host) else self._keep(host, error) from None
         self._cache.put(host, name)
         return name
 
@@ -133,17 +158,20 @@ class Folders:
         )
         if self._is_central(host):
             return ConfigurationError([f"{host} has no library '{LIBRARY}' ({evidence}). {remedy}"])
-        return self._keep(HostUnavailable(evidence, host, f"has no library '{LIBRARY}'", remedy))
+        return self._keep(
+            host, HostUnavailable(evidence, host, f"has no library '{LIBRARY}'", remedy)
+        )
 
-    def _keep(self, error: HostUnavailable) -> HostUnavailable:
-        """Do not ask again in this invocation."""
-        self._unavailable[error.host] = error
+    def _keep[E: ServiceError](self, host: str, error: E) -> E:
+        """Do not ask again for a while."""
+        self._failed[host] = error, self._site.service.clock.monotonic() + FAILED_SECONDS
         return error
 
-    def _find(self, host: str, picture_url: str, *, create: bool) -> str:
+    def _find(self, host: str, picture_url: str) -> str:
+        """Name of the folder; "" when the library has none yet."""
         url = _folder_url(host, f"/{LIBRARY}")
         try:
-            response = self._site.get(f"{url}/Folders?$select=Name,ItemCount")
+            response = self._get(f"{url}/Folders?$select=Name,ItemCount")
         except RequestRejected as refused:
             if not is_over_threshold(refused.evidence):
                 raise
@@ -159,14 +187,17 @@ class Folders:
         usable = {n: c for n, c in counts.items() if n.lower() not in _SYSTEM_FOLDERS}
         if usable:
             return str(max(usable, key=lambda name: (usable[name], name == DEFAULT_FOLDER, name)))
-        # A library that is not there may list no folders instead of answering 404.
-        response = self._site.get(f"{url}?$select=Exists")
+        # A library that is not there may list no folders instead of returning 404.
+        response = self._get(f"{url}?$select=Exists")
         if not isinstance(response.value, dict) or response.value.get("Exists") is False:
             raise NotFound(response.evidence)
-        if create:
-            path = literal(f"/{LIBRARY}/{DEFAULT_FOLDER}")
-            add = f"{host}/_api/web/folders/AddUsingPath(decodedUrl='{path}')"
-            self._site.post(add, b"", JSON, want_json=False)
+        return ""
+
+    def _create(self, host: str) -> str:
+        path = literal(f"/{LIBRARY}/{DEFAULT_FOLDER}")
+        url = f"{host}/_api/web/folders/AddUsingPath(decodedUrl='{path}')"
+        self._site.post(url, b"", JSON, want_json=False)
+        self._cache.put(host, DEFAULT_FOLDER)
         return DEFAULT_FOLDER
 
     def _find_by_path(self, host: str, picture_url: str, evidence: Evidence) -> str:
@@ -177,7 +208,7 @@ class Folders:
             if name.lower() in _SYSTEM_FOLDERS:
                 continue
             url = _folder_url(host, f"/{LIBRARY}/{name}")
-            response = self._site.get(f"{url}?$select=Exists", accept={NOT_FOUND})
+            response = self._get(f"{url}?$select=Exists", accept={NOT_FOUND})
             value = response.value if response.ok else None
             if isinstance(value, dict) and value.get("Exists") is True:
                 return name
@@ -189,6 +220,10 @@ class Folders:
             "Let a user of this host whose profile shows a picture be synchronized first: their "
             "PictureURL names the folder",
         )
+
+    def _get(self, url: str, *, accept: Collection[int] = ()) -> Response:
+        patience = Patience(LOOKUP_SECONDS, self._site.service.clock)
+        return self._site.get(url, accept=accept, patience=patience)
 
 
 def _folder_url(host: str, path: str) -> str:

@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.errors import AccessDenied, RequestRejected
-from shared.http import Patience
-from shared.http.response import NOT_FOUND, number
+from shared.http import NOT_FOUND, Patience, number
 from shared.model import LIBRARY, SIZES, ThumbnailLocation
 from shared.sharepoint.error_codes import number_of
 from shared.sharepoint.site import JSON, Site, literal
@@ -32,7 +31,13 @@ class PhotoLibrary:
     ) -> bytes | None:
         """See `SharePoint.thumbnail`."""
         url = file_url(location, size, "/$value")
-        response = self._site.get(url, accept={NOT_FOUND}, want_json=False, patience=patience)
+        response = self._site.get(
+            url,
+            accept={NOT_FOUND},
+            want_json=False,
+            subject=location.prefix,
+            patience=patience,
+        )
         return response.body if response.ok else None
 
     def has_content(
@@ -56,9 +61,11 @@ class PhotoLibrary:
     ) -> None:
         """See `SharePoint.upload`."""
         url = upload_url(location, size)
-        response = self._site.post(url, data, "application/octet-stream", patience=patience)
+        response = self._site.post(
+            url, data, "application/octet-stream", subject=location.prefix, patience=patience
+        )
         if not isinstance(response.value, dict):
-            raise response.malformed("no file in the answer")
+            raise response.malformed("no file in the response")
         stored = response.value.get("Length")
         if stored is not None and number(stored) != len(data):
             raise RequestRejected(replace(response.evidence, message="stored another length"))
@@ -72,7 +79,13 @@ class PhotoLibrary:
             url = file_url(location, size, "/recycle()")
             try:
                 self._site.post(
-                    url, b"", JSON, accept={NOT_FOUND}, want_json=False, patience=patience
+                    url,
+                    b"",
+                    JSON,
+                    accept={NOT_FOUND},
+                    want_json=False,
+                    subject=location.prefix,
+                    patience=patience,
                 )
             except RequestRejected:
                 kept.append(location.file_name(size))

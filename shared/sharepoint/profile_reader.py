@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.errors import (
     AccessDenied,
@@ -10,15 +11,20 @@ from shared.errors import (
     ProfileMissing,
     RequestRejected,
     ServiceError,
+    Throttled,
 )
-from shared.http.division import divide
-from shared.http.response import retry_after
+from shared.http import Patience, retry_after
+from shared.http.division import Allowance, divide
 from shared.log import InvocationLog
 from shared.model import User
 from shared.sharepoint import batch, profiles
 from shared.sharepoint.hosts import Hosts
 from shared.sharepoint.profiles import Profile
 from shared.sharepoint.site import Site
+
+FAILED_BATCHES = 5
+"""Batches that fail, when none was ever answered but single profiles are, after which profiles are
+read one by one for the rest of the invocation."""
 
 _BAD_REQUEST = 400
 _THROTTLED = frozenset({429, 503})
@@ -40,6 +46,7 @@ class ProfileReader:
         self._site = site
         self._hosts = hosts
         self._log = log
+        self._with_batches: set[str] = set()
         self._without_batches: set[str] = set()
 
     def read(self, users: Sequence[User]) -> Found:
@@ -59,31 +66,31 @@ class ProfileReader:
     def _read(self, admin: str, users: Sequence[User]) -> Found:
         by_id = {user.id: user for user in users}
         alone: list[str] = []
-        batched = 0
+        failed = answered = 0
 
-        def send(ids: Sequence[str], attempts: int | None) -> Found:
-            nonlocal batched
+        def send(ids: Sequence[str], allowance: Allowance) -> Found:
+            nonlocal failed, answered
             if len(ids) == 1:
-                return {ids[0]: self._read_one(admin, by_id[ids[0]], attempts)}
-            some = self._read_batch(admin, [by_id[user_id] for user_id in ids], attempts)
-            batched += 1
+                profile = self._read_one(admin, by_id[ids[0]], allowance)
+                answered += 1
+                return {ids[0]: profile}
+            if answered and failed >= FAILED_BATCHES and admin not in self._with_batches:
+                # Single profiles are answered, so it is batches that are not.
+                self._give_batches_up(admin)
+            failed += 1
+            some = self._read_batch(admin, [by_id[user_id] for user_id in ids], allowance)
+            self._with_batches.add(admin)
             # Whoever the batch does not speak of for sure is read alone.
             alone.extend(user_id for user_id in ids if user_id not in some)
             return some
 
-        found = divide(list(by_id), send, largest=1 if admin in self._without_batches else None)
-        found |= divide(alone, send, largest=1)
-        if not batched:
-            self._judge_batches(admin, found)
-        return found
-
-    def _judge_batches(self, admin: str, found: Found) -> None:
-        """Give batches up when none was answered while single profiles were."""
-        read = sum(isinstance(profile, Profile | ProfileMissing) for profile in found.values())
-        if read > 1 and admin not in self._without_batches:
-            self._give_batches_up(admin)
+        largest = 1 if admin in self._without_batches else None
+        found = divide(list(by_id), send, largest=largest)
+        return found | divide(alone, send, largest=1)
 
     def _give_batches_up(self, admin: str) -> None:
+        if admin in self._without_batches:
+            return
         self._without_batches.add(admin)
         self._log.add(
             logging.WARNING,
@@ -91,7 +98,7 @@ class ProfileReader:
             "takes longer and uses more of the quota",
         )
 
-    def _read_batch(self, admin: str, users: Sequence[User], attempts: int | None) -> Found:
+    def _read_batch(self, admin: str, users: Sequence[User], allowance: Allowance) -> Found:
         """What a batch says for sure."""
         if admin in self._without_batches:
             raise RequestRejected(self._site.service.evidence("POST", f"{admin}/_api/$batch"))
@@ -104,7 +111,9 @@ class ProfileReader:
                 content_type,
                 want_json=False,
                 write=False,
-                attempts=attempts,
+                parts=len(users),
+                attempts=allowance.attempts,
+                patience=Patience(allowance.seconds, self._site.service.clock),
             )
         except (AccessDenied, NotFound, RequestRejected) as refused:
             # 400 may be about one of these users; anything else is about batches.
@@ -114,13 +123,11 @@ class ProfileReader:
         parts = batch.parse(response.body, response.headers.get("Content-Type", ""))
         if len(parts) != len(users):
             # Parts come in order; a wrong number of them proves nothing about any.
-            raise response.malformed("no batch answer")
-        throttled = [part.headers for part in parts if part.status in _THROTTLED]
-        if throttled:
-            service = self._site.service
-            waits = [retry_after(headers, service.clock) or 0.0 for headers in throttled]
-            service.pause(self._site.budget, response, max(waits) or None, 1)
-        found: Found = {}
+            raise response.malformed("no batch response")
+        found = self._own_pauses(admin, users, parts)
+        throttled = [part for part in parts if part.status in _THROTTLED]
+        if throttled and not found:
+            self._site.service.pause(self._site.budget, response, self._longest(throttled))
         for user, part in zip(users, parts, strict=True):
             try:
                 profile = profiles.parse(part.status, part.value)
@@ -131,14 +138,47 @@ class ProfileReader:
                     found[user.id] = profile
         return found
 
-    def _read_one(self, admin: str, user: User, attempts: int | None) -> Profile | ProfileMissing:
+    def _own_pauses(self, admin: str, users: Sequence[User], parts: Sequence[batch.Part]) -> Found:
+        """Users whose part was throttled while most were answered: the pause is theirs alone."""
+        throttled = [
+            (user, part)
+            for user, part in zip(users, parts, strict=True)
+            if part.status in _THROTTLED
+        ]
+        if 2 * len(throttled) > len(parts):
+            return {}
+        service = self._site.service
+        self._site.budget.meter.add(service.name, throttled=len(throttled))
+        return {
+            user.id: Throttled(
+                replace(
+                    service.evidence("GET", profiles.read_url(admin, user.upn)),
+                    status=part.status,
+                ),
+                retry_after(part.headers, service.clock) or 0.0,
+                own=True,
+            )
+            for user, part in throttled
+        }
+
+    def _longest(self, parts: Sequence[batch.Part]) -> float | None:
+        """The longest pause that throttled parts ask for; None when none says how long."""
+        waits = [retry_after(part.headers, self._site.service.clock) for part in parts]
+        return max((seconds for seconds in waits if seconds is not None), default=None)
+
+    def _read_one(self, admin: str, user: User, allowance: Allowance) -> Profile | ProfileMissing:
         try:
-            response = self._site.get(profiles.read_url(admin, user.upn), attempts=attempts)
+            response = self._site.get(
+                profiles.read_url(admin, user.upn),
+                attempts=allowance.attempts,
+                subject=user.id,
+                patience=Patience(allowance.seconds, self._site.service.clock),
+            )
             profile = profiles.parse(response.status, response.value)
         except ProfileMissing as missing:
             return missing
         if profile is None:
-            raise response.malformed("no profile in the answer")
+            raise response.malformed("no profile in the response")
         return profile
 
 

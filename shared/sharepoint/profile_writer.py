@@ -31,6 +31,8 @@ class ProfileWriter:
         admin: str,
         upn: str,
         properties: Sequence[tuple[str, str]],
+        *,
+        subject: str = "",
         patience: Patience | None = None,
     ) -> None:
         """Set properties of one profile, in this order.
@@ -39,6 +41,7 @@ class ProfileWriter:
             admin: admin site of the user's geo.
             upn: user principal name.
             properties: name and value.
+            subject: object id of the user.
             patience: how long this user may take.
 
         Raises:
@@ -52,7 +55,12 @@ class ProfileWriter:
             query = csom.set_properties(account, properties)
             try:
                 self._site.post(
-                    admin + csom.PATH, query, "text/xml", check=csom.check, patience=patience
+                    admin + csom.PATH,
+                    query,
+                    "text/xml",
+                    check=csom.check,
+                    subject=subject,
+                    patience=patience,
                 )
                 return
             except (AccessDenied, RequestRejected, NotFound) as error:
@@ -63,7 +71,7 @@ class ProfileWriter:
             body = {"accountName": account, "propertyName": name, "propertyValue": value}
             data = json.dumps(body).encode()
             url = profiles.write_url(admin)
-            self._site.post(url, data, JSON, want_json=False, patience=patience)
+            self._site.post(url, data, JSON, want_json=False, subject=subject, patience=patience)
         if self._queries:
             self._queries = False
             self._log.add(

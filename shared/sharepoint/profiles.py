@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.errors import Evidence, ProfileMissing
-from shared.http.response import error_of
+from shared.http import error_of
 from shared.model import ThumbnailLocation
 from shared.sharepoint.error_codes import NO_PROFILE, is_missing_profile
 from shared.sharepoint.hosts import origin_of

@@ -5,8 +5,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from shared.errors import AccessDenied, HostUnavailable, RequestRejected, TokenUnavailable
-from shared.http import Budget, Patience, Request, Service
-from shared.http.response import Response
+from shared.http import Budget, Patience, Request, Response, Service
 from shared.sharepoint.error_codes import is_final, lasting_error, wants_digest
 
 JSON = "application/json;odata=nometadata"
@@ -54,6 +53,7 @@ class Site:
         accept: Collection[int] = (),
         want_json: bool = True,
         attempts: int | None = None,
+        subject: str = "",
         patience: Patience | None = None,
     ) -> Response:
         """Read.
@@ -61,9 +61,10 @@ class Site:
         Args:
             url: on one of the tenant's hosts.
             accept: statuses that are returned instead of raised.
-            want_json: the answer must be JSON.
+            want_json: the response must be JSON.
             attempts: how often it is sent when it fails; None as usual.
-            patience: how long the one user may take whom the request is about.
+            subject: object id of the one user whom the request is about.
+            patience: how long that user may take.
 
         Raises:
             ProfileMissing, PropertyNotEditable: by SharePoint's error code.
@@ -77,6 +78,7 @@ class Site:
             accept=accept,
             want_json=want_json,
             attempts=attempts,
+            subject=subject,
             final=is_final,
         )
         return self._send(request, patience)
@@ -90,7 +92,9 @@ class Site:
         accept: Collection[int] = (),
         want_json: bool = True,
         write: bool = True,
+        parts: int = 1,
         attempts: int | None = None,
+        subject: str = "",
         patience: Patience | None = None,
         check: Callable[[Response], None] = _accept,
     ) -> Response:
@@ -104,11 +108,13 @@ class Site:
             body: sent as it is.
             content_type: of the body.
             accept: statuses that are returned instead of raised.
-            want_json: the answer must be JSON.
+            want_json: the response must be JSON.
             write: it changes something.
+            parts: how many requests SharePoint counts it as.
             attempts: how often it is sent when it fails; None as usual.
-            patience: how long the one user may take whom the request is about.
-            check: raises when an answer that looks like a success is none.
+            subject: object id of the one user whom the request is about.
+            patience: how long that user may take.
+            check: raises when a response that looks like a success is none.
 
         Raises:
             ProfileMissing, PropertyNotEditable: by SharePoint's error code.
@@ -124,7 +130,9 @@ class Site:
             write=write,
             accept=accept,
             want_json=want_json,
+            parts=parts,
             attempts=attempts,
+            subject=subject,
             final=is_final,
         )
         renewed = False

@@ -1,4 +1,9 @@
-"""Asks a service about somebody with whom all was well, before it is judged by who fails."""
+"""Does for a healthy user what failed for others, before a service is judged by who fails.
+
+Reading is tried with a healthy user's version, photo, profile or file. Where writing failed, what
+the healthy user has is written once more: the same bytes, or the same properties. So nothing
+changes, and what cannot be written for anybody shows.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -17,6 +22,10 @@ TRIES = 3
 """Healthy users who are asked about, one after the other, until one answer is good."""
 
 PATIENCE_SECONDS = 10.0
+
+_UPLOAD = "/Files/AddUsingPath"
+_PROFILE_WRITES = ("/ProcessQuery", "SetSingleValueProfileProperty")
+"""Parts of URLs by which an error tells what failed."""
 
 
 class Canaries:
@@ -42,9 +51,9 @@ class Canaries:
             PROFILES: self._profile,
         }.get(work, self._file)
 
-        def sing() -> bool | None:
+        def sing(error: PhotoSyncError) -> bool | None:
             answers = (
-                self._is_answered(ask, user_id, record)
+                self._is_answered(ask, user_id, record, error)
                 for user_id, record in islice(self._healthy(host), TRIES)
             )
             return _any(answers)
@@ -60,34 +69,50 @@ class Canaries:
                         yield user_id, record
 
     def _is_answered(
-        self, ask: Callable[[str, Record, Patience], bool], user_id: str, record: Record
+        self,
+        ask: Callable[[str, Record, PhotoSyncError, Patience], bool],
+        user_id: str,
+        record: Record,
+        error: PhotoSyncError,
     ) -> bool:
         try:
-            return ask(user_id, record, Patience(PATIENCE_SECONDS, self._clock))
-        except ServiceError:
-            return False
+            return ask(user_id, record, error, Patience(PATIENCE_SECONDS, self._clock))
         except PhotoSyncError:
-            # No time, no token, no state: that is judged where it happens.
+            # Also no time, no token, no lease: that is judged where it happens.
             return False
 
-    def _version(self, user_id: str, _: Record, __: Patience) -> bool:
+    def _version(self, user_id: str, _: Record, __: PhotoSyncError, ___: Patience) -> bool:
         return not isinstance(self._graph.photo_versions([user_id])[user_id], Unknown)
 
-    def _photo(self, user_id: str, _: Record, patience: Patience) -> bool:
+    def _photo(self, user_id: str, _: Record, __: PhotoSyncError, patience: Patience) -> bool:
         self._graph.photo(user_id, patience)
         return True
 
-    def _profile(self, user_id: str, _: Record, __: Patience) -> bool:
-        present = self._graph.users([user_id])[user_id]
-        if not isinstance(present, User):
-            return False
-        found = self._sharepoint.profiles([present])[user_id]
-        return isinstance(found, Profile | ProfileMissing)
+    def _profile(self, user_id: str, _: Record, __: PhotoSyncError, ___: Patience) -> bool:
+        user = self._present(user_id)
+        return user is not None and isinstance(
+            self._sharepoint.profiles([user])[user_id], Profile | ProfileMissing
+        )
 
-    def _file(self, _: str, record: Record, patience: Patience) -> bool:
+    def _present(self, user_id: str) -> User | None:
+        user = self._graph.users([user_id])[user_id]
+        return user if isinstance(user, User) else None
+
+    def _file(
+        self, user_id: str, record: Record, error: PhotoSyncError, patience: Patience
+    ) -> bool:
         if record.photo is None:
             return False
-        self._sharepoint.thumbnail(record.photo.location, "M", patience)
+        location = record.photo.location
+        data = self._sharepoint.thumbnail(location, "M", patience)
+        failed = error.evidence.url if isinstance(error, ServiceError) else ""
+        if any(name in failed for name in _PROFILE_WRITES):
+            user = self._present(user_id)
+            if user is None:
+                return False
+            self._sharepoint.show(user.upn, location, patience)
+        elif _UPLOAD in failed and data is not None:
+            self._sharepoint.upload(location, "M", data, patience)
         return True
 
 

@@ -36,9 +36,9 @@ _SERVICE_FAILURES = (
 )
 """A 404, a 423 or another 4xx is about the user, never about the service."""
 
-type Canary = Callable[[], bool | None]
-"""Asks the service about a healthy user: whether that works; None when there is nobody to ask
-about."""
+type Canary = Callable[[PhotoSyncError], bool | None]
+"""Does for a healthy user what failed for others, given the error: whether that works; None when
+there is no healthy user."""
 
 
 class CircuitBreaker:
@@ -125,7 +125,7 @@ class CircuitBreaker:
         self._judge(error)
 
     def _judge(self, error: PhotoSyncError) -> bool:
-        healthy = self._canary()
+        healthy = self._canary(error)
         with self._lock:
             self._asking = False
             if healthy is None:

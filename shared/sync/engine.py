@@ -134,6 +134,8 @@ class Engine:
         self.deferred: list[str] = []
         """Users who were not finished, because the run has to end."""
         self._reverified = 0
+        self.window_users = WINDOW_USERS
+        """Users who fill a window."""
 
     @property
     def ended(self) -> PhotoSyncError | None:
@@ -208,7 +210,7 @@ class Engine:
         now = self._clock.monotonic()
         loaded = sum(len(shard.records) for shard in self.shards.values())
         if (
-            len(self._window) >= (1 if self.probing else WINDOW_USERS)
+            len(self._window) >= (1 if self.probing else self.window_users)
             or now - self._window.opened >= WINDOW_SECONDS
             or loaded >= RECORDS_IN_MEMORY
         ):

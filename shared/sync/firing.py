@@ -202,6 +202,7 @@ class Firing:
                 checkpoint=self._checkpoint,
                 progress=self._progress,
                 health=health,
+                width=settings.max_concurrency,
                 policy=self._policy,
                 check_time=self._time_is_up,
             ).go()

@@ -8,6 +8,7 @@ from shared.checkpoint import Checkpoint, Record, Run, Shard, shard_of
 from shared.errors import (
     ConfigurationError,
     DeadlineExceeded,
+    PatienceExceeded,
     PhotoSyncError,
     StateError,
     Throttled,
@@ -95,6 +96,7 @@ class _Call:
     def __init__(self, app: App, log: InvocationLog, *, force: bool, dry_run: bool) -> None:
         self._app = app
         self._force = force
+        self._dry_run = dry_run
         budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
         self._graph: Graph = app.graph(budget)
         self._sharepoint: SharePoint = app.sharepoint(budget, read_only=dry_run, log=log)
@@ -111,7 +113,8 @@ class _Call:
         for _ in range(ROUNDS):
             settled, shard, disputed = self._once(user, seen, shard)
             if not disputed:
-                record = shard.records.get(user.id)
+                # A dry run saves nothing, so what it would record is all there is to show.
+                record = settled.record if self._dry_run else shard.records.get(user.id)
                 return Result(user, settled.outcome, settled.detail, record, settled.error)
             seen = self._graph.photo_versions([user.id])[user.id]
         return Result(
@@ -178,7 +181,8 @@ class _Call:
         self, user: User, record: Record | None, error: Exception, policy: Policy, *, etag: str = ""
     ) -> Settled:
         self._leave(error)
-        if isinstance(error, DeadlineExceeded | Throttled):
+        # The patience for the one user is the time of the whole call.
+        if isinstance(error, DeadlineExceeded | Throttled | PatienceExceeded):
             return Settled(Outcome.DEFERRED, str(error), error=error)
         return failure(user, record, error, policy, etag=etag)
 

@@ -31,7 +31,10 @@ class Progress:
         self._clock = clock
         self._confirmations = confirmations
         self._lines: list[dict[str, Any]] = []
-        self.waiting: Callable[[], tuple[list[str], list[str]]] = lambda: ([], [])
+        self.waiting: Callable[[], tuple[list[str], list[str]]] = lambda: (
+            run.deferred,
+            run.put_aside,
+        )
         """Users up to the cursor who are not counted: who comes first, and who is tried last."""
 
     def account(self, results: Sequence[Result]) -> None:

@@ -7,7 +7,7 @@ from shared.checkpoint import Checkpoint
 from shared.errors import PhotoSyncError
 from shared.model import User
 from shared.sync import leavers
-from shared.sync.engine import Engine
+from shared.sync.engine import WINDOW_USERS, Engine
 from shared.sync.health import Health
 from shared.sync.plan import Policy
 from shared.sync.progress import Progress
@@ -25,6 +25,7 @@ class UsersPass:
         checkpoint: tells which shards there are.
         progress: of the run.
         health: judges the services.
+        width: users who are read and written at once.
         policy: at this moment.
         check_time: tells the engine to end when the time is up.
     """
@@ -37,6 +38,7 @@ class UsersPass:
         checkpoint: Checkpoint,
         progress: Progress,
         health: Health,
+        width: int,
         policy: Callable[[], Policy],
         check_time: Callable[[], PhotoSyncError | None],
     ) -> None:
@@ -46,6 +48,7 @@ class UsersPass:
         self._progress = progress
         self._run = progress.run
         self._health = health
+        self._width = min(width, WINDOW_USERS)
         self._policy = policy
         self._check_time = check_time
         self._first = list(self._run.deferred)
@@ -60,11 +63,14 @@ class UsersPass:
             PhotoSyncError: why the run has to end; everything that was begun is saved.
         """
         engine = self._engine
-        for step in steps_of(self._scope.find(self._first)):
+        # In windows that are as small as can be: however short the time is, somebody is finished.
+        engine.window_users = self._width
+        for step in steps_of(self._scope.find(self._first), self._width):
             self._take(step, engine.ask_ahead(step.users))
             self._first = [user_id for user_id in self._first if user_id > step.users[-1].id]
             self._advance()
         self._first = []
+        engine.window_users = WINDOW_USERS
         self._take_everybody()
         engine.drain()
         self._go_on()

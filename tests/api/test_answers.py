@@ -12,7 +12,7 @@ import pytest
 from local.tenant import Fault
 from local.tenant.directory import Person
 from shared import __version__
-from shared.config.settings import SETTINGS
+from shared.config import SETTINGS
 from tests.support.blob_faults import put
 from tests.support.served_world import Reply, Served
 
@@ -106,17 +106,22 @@ def test_unknown_users_are_not_found(served: Make, user: str) -> None:
     here = served(users=1)
     assert_problem(here.post(user), 404, "unknown-user")
     assert user in here.post(user).json["detail"]
+    assert here.post(user).json["title"] == "User not found"
+    assert "user principal name" in here.post(user).json["detail"]
+    assert "e-mail" in here.post(user).json["detail"]
     assert here.world.tenant.tape.writes() == []
 
 
 def test_a_user_deleted_during_the_call_is_not_found(served: Make) -> None:
-    """Graph knew him a moment ago."""
+    """Graph knew them a moment ago; the picture stays."""
     here = served(users=2)
     user = first(here).id
+    here.post(user)
     here.world.tenant.faults.add(
-        Fault("item_status", operation="photo.batch", status=404, code="Request_ResourceNotFound")
+        Fault("item_status", operation="batch", status=404, code="Request_ResourceNotFound", item=1)
     )
     assert_problem(here.post(user), 404, "unknown-user")
+    assert here.world.tenant.sharepoint.shown_picture(user)
 
 
 def test_get_tells_what_the_checkpoint_knows(served: Make) -> None:
@@ -181,7 +186,13 @@ def test_a_run_for_everybody_is_not_started_by_http(served: Make) -> None:
     for query in ("", "force=true", "anything="):
         reply = here.post("", query)
         assert_problem(reply, 405, "method-not-allowed")
-        assert "POST /admin/functions/SyncTimer" in reply.json["detail"]
+        for part in (
+            "POST /admin/functions/SyncTimer",
+            "Content-Type: application/json",
+            '{"input":""}',
+            "POST /api/sync/{user}",
+        ):
+            assert part in reply.json["detail"]
         assert reply.headers["allow"] == "GET"
     assert here.send("POST", "/api/sync/").status == 405
     assert here.world.tenant.tape.entries() == []
@@ -304,9 +315,7 @@ def test_a_defect_is_answered_without_its_text(
 def test_a_wait_is_answered_as_whole_seconds(served: Make) -> None:
     """`Retry-After` is rounded up and covers what the service asked for."""
     here = served(users=1)
-    here.world.tenant.faults.add(
-        Fault("status", status=429, retry_after=100.5, operation="users.get")
-    )
+    here.world.tenant.faults.add(Fault("status", status=429, retry_after=100.5, operation="batch"))
     reply = here.post(first(here).id)
     assert_problem(reply, 503, "throttled")
     assert int(reply.headers["retry-after"]) == math.ceil(100.5)

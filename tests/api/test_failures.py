@@ -18,10 +18,9 @@ ANSWER_SECONDS = 60
 
 OPERATIONS = [
     "token",
-    "users.get",
-    "photo.batch",
+    "batch",
     "photo.bytes",
-    "profile.batch",
+    "profile.read",
     "folder.read",
     "file.upload",
     "profile.write",
@@ -90,7 +89,7 @@ def assert_answer(reply: Reply, what: str) -> None:
 def applies(name: str, operation: str) -> bool:
     """Whether such an answer can come from this operation."""
     if name.startswith("item"):
-        return operation == "photo.batch"
+        return operation == "batch"
     return name != "ErrorInfo" or operation == "profile.write"
 
 
@@ -145,7 +144,7 @@ def test_a_fault_that_passes_is_not_even_noticed(served: Make, operation: str) -
         assert here.world.tenant.sharepoint.shown_picture(user), name
 
 
-@pytest.mark.parametrize("operation", ["users.get", "photo.bytes", "file.upload"])
+@pytest.mark.parametrize("operation", ["batch", "photo.bytes", "file.upload"])
 def test_a_failed_service_is_502_with_its_request_id(served: Make, operation: str) -> None:
     """What Microsoft's support asks for, and the service's own words."""
     here = served(users=1)
@@ -158,9 +157,13 @@ def test_a_failed_service_is_502_with_its_request_id(served: Make, operation: st
     assert reply.json["requestId"] in reply.json["detail"]
 
 
-@pytest.mark.parametrize("operation", ["users.get", "photo.batch", "photo.bytes", "file.upload"])
-def test_throttled_past_patience_is_503_with_the_wait(served: Make, operation: str) -> None:
-    """At once, not after waiting; the service is left alone until then."""
+@pytest.mark.parametrize(
+    ("operation", "everybody"), [("batch", True), ("photo.bytes", False), ("file.upload", False)]
+)
+def test_throttled_past_patience_is_503_with_the_wait(
+    served: Make, operation: str, everybody: bool
+) -> None:
+    """At once, not after waiting; the service is left alone until then, or this one user."""
     here = served(users=1)
     (user,) = people(here)
     fault = Fault("status", status=429, retry_after=600, operation=operation, times=None)
@@ -171,7 +174,34 @@ def test_throttled_past_patience_is_503_with_the_wait(served: Make, operation: s
     assert here.world.clock.monotonic() < 5
     sent = len(here.world.tenant.tape.entries(operation=operation))
     assert here.post(user).status == 503
-    assert len(here.world.tenant.tape.entries(operation=operation)) == sent
+    again = len(here.world.tenant.tape.entries(operation=operation)) - sent
+    assert (again == 0) == everybody
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "kind"),
+    [
+        ({"status": 500}, 502, "service-failed"),
+        ({"status": 429, "retry_after": 600}, 503, "throttled"),
+    ],
+)
+def test_reading_by_name_while_graph_fails(
+    served: Make, fields: dict[str, Any], status: int, kind: str
+) -> None:
+    """Graph has to say who that is, so its trouble is the answer."""
+    here = served(users=1)
+    here.world.tenant.faults.add(Fault("status", operation="users.get", times=None, **fields))
+    reply = here.get(here.world.tenant.directory.people[here.world.ids()[0]].upn)
+    assert (reply.status, reply.json["type"]) == (status, f"urn:photo-sync:problem:{kind}")
+
+
+def test_reading_while_storage_refuses(served: Make, azurite_faults: BlobFaults) -> None:
+    """The checkpoint is all there is to ask."""
+    here = served(users=1)
+    code = "AuthorizationPermissionMismatch"
+    azurite_faults.add("status", times=10**6, status=403, code=code)
+    reply = here.get(here.world.ids()[0])
+    assert (reply.status, reply.json["type"]) == (502, "urn:photo-sync:problem:storage-failed")
 
 
 def test_an_unfinished_user_is_named_in_the_problem(served: Make) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared.api import api
+from shared.api import answer
 from tests.support.served_world import Served
 from tests.support.world import jpeg
 
@@ -29,6 +29,7 @@ def test_dry_run_says_what_would_be_done_and_writes_nothing(served: Make, value:
 
     assert planned.status == 200
     assert (planned.json["outcome"], planned.json["dryRun"]) == ("updated", True)
+    assert planned.json["detail"] == "would be updated"
     assert here.world.tenant.tape.writes() == []
     assert here.world.blobs("state/") == {}
     assert here.get(user).status == 404
@@ -92,7 +93,9 @@ def test_a_missing_photo_is_removed_only_by_force(served: Make) -> None:
 
     for _ in range(3):
         assert here.post(user).json["outcome"] == "removal_pending"
-    assert here.post(user, "force=true&dry_run=true").json["outcome"] == "removed"
+    planned = here.post(user, "force=true&dry_run=true").json
+    assert planned["outcome"] == "removed"
+    assert planned["detail"].startswith("would be removed")
     assert here.world.tenant.sharepoint.shown_picture(user)
 
     assert here.post(user, "force=true").json["outcome"] == "removed"
@@ -181,7 +184,7 @@ def test_any_query_is_refused_or_does_exactly_what_it_says(served: Make) -> None
     def check(query: str) -> None:
         tenant.directory.set_photo(user, jpeg(side=64))
         tenant.tape.clear()
-        reply = api.answer("POST", user, f"https://localhost/api/sync/{user}?{query}")
+        reply = answer("POST", user, f"https://localhost/api/sync/{user}?{query}")
         assert reply.status in {200, 400}
         if reply.status == 400:
             assert tenant.tape.entries() == []

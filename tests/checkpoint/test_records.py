@@ -277,6 +277,16 @@ def test_moments_have_one_spelling(text: str, expected: str) -> None:
     assert expected == parse_shard(shard_of(whole() | {"checkedAt": text}))[ID].checked_at
 
 
+@pytest.mark.parametrize(
+    ("photo", "claims"),
+    [(None, False), (Photo('"A1"', "ab", PLACE), True), (Photo("", "", PLACE), False)],
+)
+def test_what_claims(photo: Photo | None, claims: object) -> None:
+    """A record claims what SharePoint shows only as long as the content is known."""
+    assert replace(record(1), photo=photo).claims is claims
+    assert not (photo and photo.withdrawn().sha256)
+
+
 # -- two writers ---------------------------------------------------------------------------------
 
 

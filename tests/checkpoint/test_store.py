@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,13 +12,16 @@ from azure.storage.blob import ContainerClient
 
 from local.support.azurite import Azurite
 from shared.app import App
-from shared.checkpoint.records import Record, dump_shard
+from shared.checkpoint.documents import iso
+from shared.checkpoint.records import Missing, Photo, Record, dump_shard
 from shared.checkpoint.store import SAVE_ATTEMPTS, Checkpoint, Shard, shard_of
 from shared.errors import NewerSchema, StateConflict, StateError
+from shared.model import Outcome, ThumbnailLocation
 from tests.support.blob_faults import ID, OTHER, BlobFaults, names, program, put, read, record
 
 BLOB = "state/6e.json"
-STARTED = "2026-01-02T03:04:05.678Z"
+NOW = 1_790_000_000.0
+PLACE = ThumbnailLocation("https://contoso-my.sharepoint.com", "Profile Pictures", ID)
 
 
 def users(container: ContainerClient) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def test_a_container_that_vanished(azurite: Azurite) -> None:
 
 @pytest.mark.parametrize(("user_id", "name"), [(ID, "6e"), ("00" + ID[2:], "00")])
 def test_shards_by_the_first_two_digits(user_id: str, name: str) -> None:
-    """A user is in the shard of the first two digits of his object id."""
+    """A user is in the shard of the first two digits of the object id."""
     assert name == shard_of(user_id)
 
 
@@ -135,12 +139,91 @@ def test_what_another_says_already_is_not_written(
     assert faults.count("PUT", BLOB) == 1
 
 
+def test_a_record_is_dropped(checkpoint: Checkpoint, container: ContainerClient) -> None:
+    """None drops a record, and one that somebody changed meanwhile is kept and disputed."""
+    base, _ = checkpoint.save(checkpoint.load("6e"), {ID: record(1, "A"), OTHER: record(1, "O")})
+    checkpoint.save(base, {OTHER: record(2, "N")})
+
+    saved, disputed = checkpoint.save(base, {ID: None, OTHER: None})
+
+    assert list(users(container)) == [OTHER]
+    assert saved == checkpoint.load("6e")
+    assert disputed == {OTHER}
+
+
+def test_a_dropped_record_whose_response_was_lost(
+    checkpoint: Checkpoint, container: ContainerClient, faults: BlobFaults
+) -> None:
+    """Our own drop, sent again by the library, is no conflict."""
+    base, _ = checkpoint.save(checkpoint.load("6e"), {ID: record(1, "A"), OTHER: record(1, "O")})
+    faults.add("timeout_after", method="PUT", part=BLOB)
+    saved, disputed = checkpoint.save(base, {ID: None})
+    assert list(saved.records) == list(users(container)) == [OTHER]
+    assert not disputed
+
+
 def test_a_dry_run_saves_no_records(app: App, container: ContainerClient) -> None:
-    """A read-only checkpoint leaves the records as they are."""
-    checkpoint = app.checkpoint(read_only=True)
-    shard = checkpoint.load("6e")
-    assert checkpoint.save(shard, {ID: record(1, "A")}) == (shard, set())
-    assert names(container) == []
+    """A read-only checkpoint leaves the records as they are, whatever is decided."""
+    app.checkpoint().save(Shard("6e", None, {}), {ID: record(1, "A"), OTHER: record(1, "O")})
+    before = read(container, BLOB)
+    dry = app.checkpoint(read_only=True)
+    shard = dry.load("6e")
+    assert dry.save(shard, {ID: record(2, "B"), OTHER: None}) == (shard, set())
+    assert dry.load("6e") == shard
+    assert read(container, BLOB) == before
+    assert names(container) == [BLOB]
+
+
+def test_a_dry_run_remembers_what_a_run_decides_by(
+    app: App, container: ContainerClient, faults: BlobFaults
+) -> None:
+    """Photos that are missing and users who left count in a dry run as in a real one.
+
+    Nothing else is remembered, and nothing is written, not by the next dry run either.
+    """
+    app.checkpoint().save(Shard("6e", None, {}), {ID: record(1, "A"), OTHER: record(1, "O")})
+    missing = replace(record(1, "A"), missing=Missing(1, "r"))
+    left = replace(record(1, "O"), left_on="2026-01-02")
+    dry = app.checkpoint(read_only=True)
+    faults.clear()
+
+    first, disputed = dry.save(dry.load("6e"), {ID: missing})
+    assert (first.records, disputed) == ({ID: missing, OTHER: record(1, "O")}, set())
+    second, _ = dry.save(first, {OTHER: left})
+    assert second.records == {ID: missing, OTHER: left}
+    assert dry.load("6e") == second
+    assert dry.load("00").records == {}
+
+    assert faults.count("PUT", "") == 0
+    assert app.checkpoint(read_only=True).load("6e").records[ID].missing is None
+    assert names(container) == [BLOB]
+
+
+def test_the_shards_that_there_are(checkpoint: Checkpoint, container: ContainerClient) -> None:
+    """Only blobs that are named as shards are shards."""
+    for name in ("state/6e.json", "state/00.json", "state/6E.json", "state/6e.json.bak"):
+        put(container, name, b"{}")
+    put(container, "state/xx.json", b"{}")
+    put(container, "broken/state-6e.json-0", b"{}")
+    assert checkpoint.shards() == ["00", "6e"]
+
+
+def test_what_a_user_takes_in_storage() -> None:
+    """A user takes less than a kilobyte, so that a shard of a million users is read in one go."""
+    photo = Photo('"' + "E" * 44 + '"', "ab" * 32, replace(PLACE, prefix=ID))
+    full = Record(
+        "first.middle.last@subsidiary.contoso.com",
+        Outcome.UNCHANGED,
+        iso(NOW),
+        "f" * 32,
+        photo=photo,
+        verified_at=iso(NOW),
+        verify_on="2026-01-31",
+    )
+    ids = [f"6e{n:06x}-0000-4000-8000-000000000000" for n in range(100)]
+    size = len(dump_shard(dict.fromkeys(ids, full))) / len(ids)
+    assert size < 600
+    assert size * 1_000_000 / 256 < 3 * 1024 * 1024
 
 
 Meddle = Callable[[Checkpoint, Shard], Any]
@@ -332,7 +415,7 @@ def test_a_newer_shard_is_refused(checkpoint: Checkpoint, container: ContainerCl
     data = b'{"schema":2,"users":{}}'
     put(container, BLOB, data)
 
-    with pytest.raises(NewerSchema, match=r"state/6e\.json: written with schema 2"):
+    with pytest.raises(NewerSchema, match=r"state/6e\.json: schema 2 comes from a newer version"):
         checkpoint.load("6e")
 
     assert read(container, BLOB) == data

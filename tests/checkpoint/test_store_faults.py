@@ -1,19 +1,35 @@
-"""The run, its lease and its reports on real storage; and everything while storage fails."""
+"""The run and its lease on real storage, and everything of the checkpoint while storage fails."""
 
+import base64
 import json
-from collections.abc import Callable
-from itertools import count
+import re
+import socket
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 
+from local.support.azurite import Azurite
 from shared.app import App
-from shared.checkpoint.records import iso
+from shared.checkpoint.blobs import storage_errors
+from shared.checkpoint.documents import iso
+from shared.checkpoint.run_blobs import RunBlobs
 from shared.checkpoint.runs import Run
 from shared.checkpoint.store import Checkpoint, Shard
-from shared.errors import LeaseLost, NewerSchema, StateError
-from tests.support.blob_faults import ID, OTHER, BlobFaults, end_lease, names, put, read, record
+from shared.errors import LeaseLost, NewerSchema, StateError, TokenUnavailable
+from tests.support.blob_faults import (
+    ID,
+    BlobFaults,
+    end_lease,
+    names,
+    program,
+    put,
+    read,
+    record,
+)
 
 BLOB = "state/6e.json"
 STARTED = "2026-01-02T03:04:05.678Z"
@@ -35,7 +51,7 @@ def test_the_run_is_written_under_its_lease(app: App, container: ContainerClient
     with checkpoint.lease() as lease:
         assert lease is not None
         assert checkpoint.run() is None
-        checkpoint.save_run(a_run(cursor=ID), lease)
+        RunBlobs(checkpoint, a_run(cursor=ID), lease).save()
         with app.checkpoint().lease() as second:
             assert second is None
 
@@ -51,12 +67,15 @@ def test_a_lease_given_up_writes_nothing(app: App, container: ContainerClient) -
     checkpoint = app.checkpoint()
     with checkpoint.lease() as lost:
         assert lost is not None
+        first = RunBlobs(checkpoint, a_run(id="first"), lost)
         end_lease(container)
+        with pytest.raises(LeaseLost, match=r"write run\.json"):
+            first.save()
         with app.checkpoint().lease() as lease:
             assert lease is not None
-            checkpoint.save_run(a_run(id="second"), lease)
-            with pytest.raises(LeaseLost, match=r"write run\.json"):
-                checkpoint.save_run(a_run(id="first"), lost)
+            RunBlobs(checkpoint, a_run(id="second"), lease).save()
+            with pytest.raises(LeaseLost, match=r"write run\.json: .* another run took over"):
+                first.save()
     found = checkpoint.run()
     assert found is not None
     assert found.id == "second"
@@ -75,7 +94,7 @@ def test_a_newer_run_is_refused(checkpoint: Checkpoint, container: ContainerClie
     data = b'{"schema":2}'
     put(container, "run.json", data)
     with (
-        pytest.raises(NewerSchema, match=r"run\.json: written with schema 2"),
+        pytest.raises(NewerSchema, match=r"run\.json: schema 2 comes from a newer version"),
         checkpoint.lease(),
     ):
         checkpoint.run()
@@ -94,52 +113,6 @@ def test_the_first_run_of_two_hosts(
         assert lease is not None
 
 
-# -- reports -------------------------------------------------------------------------------------
-
-
-def test_reports_are_named_by_the_start(checkpoint: Checkpoint, container: ContainerClient) -> None:
-    """Report and lines stand under runs/, named by when the run started."""
-    run = a_run(in_scope=1, counts={"updated": 1})
-    checkpoint.save_report(run)
-    checkpoint.append_lines(run, [{"id": ID, "outcome": "updated"}])
-    checkpoint.append_lines(run, [])
-    checkpoint.append_lines(run, [{"id": OTHER, "userPrincipalName": "ü\ud800@x", "outcome": "x"}])
-
-    assert names(container, "runs/") == [f"runs/{STARTED}.json", f"runs/{STARTED}.jsonl"]
-    assert json.loads(read(container, f"runs/{STARTED}.json")) == run.to_json()
-    lines = read(container, f"runs/{STARTED}.jsonl").splitlines()
-    assert [json.loads(line)["id"] for line in lines] == [ID, OTHER]
-    assert container.get_blob_client(f"runs/{STARTED}.jsonl").get_blob_properties().blob_type == (
-        "AppendBlob"
-    )
-
-
-def test_lines_fit_the_blocks(
-    checkpoint: Checkpoint, container: ContainerClient, faults: BlobFaults
-) -> None:
-    """Blocks are at most 4 MiB and as few as can be, so that 50,000 are enough; no line is cut."""
-    numbers = count()
-    lines = [{"id": next(numbers), "detail": "x" * 1_000_000} for _ in range(9)]
-    checkpoint.append_lines(a_run(), lines)
-
-    assert faults.count("PUT", "comp=appendblock") == 3
-    stored = read(container, f"runs/{STARTED}.jsonl").splitlines()
-    assert [json.loads(line)["id"] for line in stored] == list(range(9))
-
-
-def test_lines_of_a_slice_are_one_block(checkpoint: Checkpoint, faults: BlobFaults) -> None:
-    """A slice costs one block: 50,000 of them are 20 million users."""
-    checkpoint.append_lines(a_run(), [{"id": n, "detail": "x" * 500} for n in range(400)])
-    assert faults.count("PUT", "comp=appendblock") == 1
-
-
-def test_lines_that_cannot_be_appended(checkpoint: Checkpoint, faults: BlobFaults) -> None:
-    """An error that is no sign of another writer is told."""
-    faults.add("status", method="PUT", part="jsonl", status=409, code="InvalidBlobType")
-    with pytest.raises(StateError, match="append to the report: InvalidBlobType"):
-        checkpoint.append_lines(a_run(), [{"id": ID}])
-
-
 # -- faults --------------------------------------------------------------------------------------
 
 PASSING = [
@@ -152,9 +125,13 @@ PASSING = [
 
 
 @pytest.mark.parametrize("fault", PASSING)
-@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "DELETE"])
 def test_passing_faults(
-    app: App, faults: BlobFaults, method: str, fault: dict[str, object]
+    app: App,
+    container: ContainerClient,
+    faults: BlobFaults,
+    method: str,
+    fault: dict[str, object],
 ) -> None:
     """A fault that passes is waited for on the program's clock, and all is as if it never was."""
     planned = faults.add(method=method, times=2, **fault)
@@ -164,54 +141,156 @@ def test_passing_faults(
     with checkpoint.lease() as lease:
         assert lease is not None
         saved, disputed = checkpoint.save(checkpoint.load("6e"), {ID: record(1, "A")})
-        checkpoint.save_run(a_run(), lease)
-        checkpoint.save_report(a_run())
-    checkpoint.append_lines(a_run(), [{"id": ID}])
+        blobs = RunBlobs(checkpoint, a_run(), lease)
+        blobs.append_page({"users": []})
+        blobs.save()
+        blobs.append_lines([{"id": ID}])
+        blobs.save_report()
+        blobs.delete_pages()
 
     assert planned.fired == 2
     assert app.clock.time() > before
     assert not disputed
     assert saved == checkpoint.load("6e")
+    assert names(container, "runs/") == [f"runs/{STARTED}.json", f"runs/{STARTED}.jsonl"]
+    assert read(container, f"runs/{STARTED}.jsonl").count(b"\n") == 1
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        *PASSING,
-        {"kind": "status", "status": 403, "code": "AuthorizationPermissionMismatch"},
-        {"kind": "status", "status": 409, "code": "BlobBeingRehydrated"},
-        {"kind": "status", "status": 412, "code": "LeaseLost"},
-        {"kind": "status", "status": 404, "code": "ContainerNotFound"},
-        {"kind": "status", "status": 418},
-    ],
+Stage = tuple[Checkpoint, RunBlobs]
+Work = Callable[[Checkpoint, RunBlobs], object]
+
+
+@pytest.fixture
+def stage(app: App) -> Iterator[Stage]:
+    """A checkpoint, and the blobs of a run that has a listing."""
+    checkpoint = app.checkpoint()
+    with checkpoint.lease() as lease:
+        assert lease
+        blobs = RunBlobs(checkpoint, a_run(), lease)
+        blobs.append_page({"users": []})
+        yield app.checkpoint(), blobs
+
+
+REACH, ROLE, KEY, GONE, HEALTH = (
+    "cannot be reached: is its name right, is it running",
+    "Storage Blob Data Owner",
+    "refuses the credential",
+    "was deleted",
+    "see its metrics",
 )
+
+
+WORK: dict[str, Work] = {
+    "prepare": lambda c, _: c.prepare(),
+    "probe": lambda c, _: c.probe(),
+    "shards": lambda c, _: c.shards(),
+    "load": lambda c, _: c.load("6e"),
+    "save": lambda c, _: c.save(Shard("6e", None, {}), {ID: record(1)}),
+    "run": lambda c, _: c.run(),
+    "lease": lambda c, _: c.lease().__enter__(),
+    "save run": lambda _, b: b.save(),
+    "report": lambda _, b: b.save_report(),
+    "lines": lambda _, b: b.append_lines([{"id": ID}]),
+    "page": lambda _, b: b.append_page({"users": []}),
+    "pages": lambda _, b: list(b.pages()),
+    "delete pages": lambda _, b: b.delete_pages(),
+}
+
+
+def _status(status: int, code: str = "") -> dict[str, object]:
+    return {"kind": "status", "status": status, "code": code}
+
+
+EVERYWHERE = [
+    (_status(503, "ServerBusy"), HEALTH),
+    ({"kind": "timeout_before"}, REACH),
+    (_status(404, "ContainerNotFound"), GONE),
+]
+"""One of each way in which the library raises."""
+
+IN_ONE_PLACE = [
+    (_status(500, "InternalError"), HEALTH),
+    ({"kind": "refused"}, REACH),
+    (_status(403, "AuthorizationPermissionMismatch"), ROLE),
+    # Storage is opened by a key here, which needs no role.
+    (_status(403, "AuthorizationFailure"), KEY),
+    (_status(403, "AuthenticationFailed"), KEY),
+    (_status(401, "InvalidAuthenticationInfo"), KEY),
+    (_status(409, "BlobBeingRehydrated"), HEALTH),
+    (_status(409, "ContainerBeingDeleted"), GONE),
+    (_status(412, "LeaseLost"), "another run took over"),
+    (_status(418), HEALTH),
+]
+
+
 @pytest.mark.parametrize(
-    "work",
+    ("work", "fault", "remedy"),
     [
-        lambda c: c.prepare(),
-        lambda c: c.load("6e"),
-        lambda c: c.save(Shard("6e", None, {}), {ID: record(1)}),
-        lambda c: c.run(),
-        lambda c: c.lease().__enter__(),
-        lambda c: c.save_report(a_run()),
-        lambda c: c.append_lines(a_run(), [{"id": ID}]),
+        *((work, fault, remedy) for work in WORK for fault, remedy in EVERYWHERE),
+        *((work, fault, remedy) for work in ("load", "lines") for fault, remedy in IN_ONE_PLACE),
     ],
-    ids=["prepare", "load", "save", "run", "lease", "report", "lines"],
 )
 def test_lasting_faults(
-    app: App, faults: BlobFaults, work: Callable[[Checkpoint], object], fault: dict[str, object]
+    stage: Stage, faults: BlobFaults, work: str, fault: dict[str, object], remedy: str
 ) -> None:
-    """A fault that lasts is a typed error, with what to look at and no secret anywhere in it."""
+    """A fault that lasts is a typed error that names its own cause, and no secret in it."""
     faults.add(times=999, **fault)
 
-    with pytest.raises(StateError) as caught:
-        work(app.checkpoint())
+    with pytest.raises(StateError, match=remedy) as caught:
+        WORK[work](*stage)
 
     assert "SECRET" not in str(caught.value)
     assert caught.value.__suppress_context__
     assert caught.value.__cause__ is None
-    if not isinstance(caught.value, LeaseLost):
-        assert "Storage Blob Data Owner" in str(caught.value)
+    assert isinstance(caught.value, LeaseLost) == (fault.get("code") == "LeaseLost")
+
+
+def test_a_wrong_key(azurite: Azurite) -> None:
+    """C4: a key that storage refuses is named as what it is, and the key is not told."""
+    wrong = base64.b64encode(b"wrong key").decode()
+    connection = re.sub("AccountKey=[^;]*", f"AccountKey={wrong}", azurite.connection_string)
+    app = program(azurite, AzureWebJobsStorage=connection)
+    with pytest.raises(StateError, match=KEY) as caught:
+        app.checkpoint().prepare()
+    assert wrong not in str(caught.value)
+
+
+def test_storage_is_not_running(azurite: Azurite) -> None:
+    """C4: storage that nobody answers for is named as that, in seconds of the program's clock."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        endpoint = f"BlobEndpoint=http://127.0.0.1:{port}/devstoreaccount1;"
+        connection = re.sub("BlobEndpoint=[^;]*;", endpoint, azurite.connection_string)
+        app = program(azurite, AzureWebJobsStorage=connection)
+        with pytest.raises(StateError, match=REACH):
+            app.checkpoint().prepare()
+
+
+@pytest.mark.parametrize(
+    ("header", "remedy"), [("Bearer x", ROLE), ("SharedKey x", KEY), ("", KEY)]
+)
+def test_refused_with_a_token_or_with_a_key(header: str, remedy: str) -> None:
+    """Only an identity can lack a role: the same code means a wrong key where there is a key."""
+    error = HttpResponseError("sig=SECRET")
+    error.error_code = "AuthorizationFailure"  # type: ignore[attr-defined]
+    headers = {"Authorization": header} if header else {}
+    error.response = SimpleNamespace(request=SimpleNamespace(headers=headers))
+    with pytest.raises(StateError, match=remedy), storage_errors("read"):
+        raise error
+
+
+def test_no_identity(azurite: Azurite) -> None:
+    """C4: without an identity it is the identity that is named, not a role."""
+    app = program(
+        azurite,
+        AzureWebJobsStorage="",
+        AzureWebJobsStorage__accountName="contosostorage",
+        AzureWebJobsStorage__credential="managedidentity",
+    )
+    with pytest.raises(TokenUnavailable) as caught:
+        app.checkpoint().prepare()
+    assert "role" not in str(caught.value)
 
 
 def test_rights_are_probed_without_a_trace(

@@ -283,13 +283,24 @@ def test_an_item_that_asks_for_a_long_pause(here: Clients) -> None:
     assert (here.count("photo.batch"), here.clock.monotonic() - before) == (1, 0)
 
 
-def test_a_batch_throttled_beyond_the_deadline(make: Make) -> None:
-    """No time to hear anybody: throttled, with the wait."""
-    here = make(seconds=60)
-    here.fault("item_status", status=429, retry_after=600, operation="photo.batch")
-    with pytest.raises(Throttled) as caught:
-        here.graph.photo_versions(a_batch(here)[:1])
-    assert caught.value.retry_after == 600
+def test_a_lone_item_that_asks_for_a_long_pause(here: Clients) -> None:
+    """Also when only this user is asked for, the service is not paused."""
+    ids = a_batch(here)
+    here.fault("item_status", status=429, retry_after=300, person=ids[7], times=None)
+    seen = here.graph.photo_versions([ids[7]])[ids[7]]
+    assert isinstance(seen, Unknown)
+    assert isinstance(seen.error, Throttled)
+    assert here.graph.photo_versions(ids[:1]) == {ids[0]: expected(here, ids[0])}
+    assert here.clock.monotonic() == 0
+
+
+def test_an_item_whose_pause_is_kept(here: Clients) -> None:
+    """A short pause of one user is kept, again and again, without pausing the service."""
+    ids = a_batch(here)
+    here.fault("item_status", status=429, retry_after=5, person=ids[7], times=4)
+    assert here.graph.photo_versions(ids) == {i: expected(here, i) for i in ids}
+    assert here.clock.monotonic() == 20
+    assert here.graph_service.limiter.limit >= 4
 
 
 @pytest.mark.parametrize("in_flight", [1, 4])

@@ -12,6 +12,7 @@ from shared.errors import (
     MalformedResponse,
     PermissionMissing,
     RequestRejected,
+    Throttled,
     UserUnknown,
 )
 from shared.graph import PHOTO_LIMIT_BYTES, Graph, NoPhoto, Unknown, Version
@@ -211,6 +212,15 @@ def test_the_longest_wait_of_the_items_counts(
         IDS[2]: Version('"A"'),
     }
     assert clock.monotonic() == 90
+
+
+def test_a_batch_throttled_beyond_the_deadline(far: Loopback, graph: Graph) -> None:
+    """Nobody is answered and there is no time to wait: throttled, with the wait."""
+    far.script(batch(item(0, 429), item(1, 429, retry_after="9999"), item(2, 503)))
+    with pytest.raises(Throttled) as caught:
+        graph.photo_versions(IDS)
+    assert caught.value.retry_after >= 3600
+    assert len(far.requests) == 1
 
 
 def test_failures_and_throttling_in_one_batch(far: Loopback, graph: Graph) -> None:

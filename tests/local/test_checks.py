@@ -27,7 +27,9 @@ def desk(
     """Makes a desk before an app of one user, which asks as the user-assigned identity."""
 
     def make(**arguments: Any) -> Desk:
-        return Desk(served(users=1, **arguments), tmp_path, monkeypatch, capsys)
+        return Desk(
+            served(users=1, settings={"PILOT": "true"}, **arguments), tmp_path, monkeypatch, capsys
+        )
 
     return make
 
@@ -244,6 +246,14 @@ def test_a_pilot_user_with_any_name_reaches_the_app(keyed: Desk) -> None:
     person = next(iter(keyed.here.world.tenant.directory.people.values()))
     keyed.here.world.tenant.directory.rename(person.id, "o'brien+1_fabrikam.com#EXT#@contoso.com")
     assert keyed.run("--pilot", person.upn, "--dry-run")[0] == 0
+
+
+def test_a_pilot_that_found_something_wrong_is_no_success(keyed: Desk) -> None:
+    """The exit status tells a script that the report has to be read."""
+    person = next(iter(keyed.here.world.tenant.directory.people.values()))
+    status, out, _ = keyed.run("--pilot", person.upn)
+    assert status == 1
+    assert "The pilot wrote nothing. This user has no picture" in out
 
 
 def test_an_unknown_pilot_user_is_told(keyed: Desk) -> None:

@@ -1,4 +1,4 @@
-"""The pilot answers ten questions about the tenant with one user, and changes nothing for him."""
+"""The pilot answers ten questions about the tenant with one user, and changes nothing for them."""
 
 import json
 from collections.abc import Callable
@@ -9,11 +9,11 @@ import pytest
 from local.tenant import Fault, Quotas
 from local.tenant.directory import Person
 from local.tenant.quirks import Quirks
-from shared import __version__
+from shared import __version__, pilot
 from shared.errors import Evidence
 from shared.http import Response
-from shared.pilot import pilot
-from shared.pilot.context import Ground, root_of
+from shared.model import Outcome
+from shared.pilot.context import Context, root_of
 from shared.pilot.probes import ANSWERS
 from tests.support.served_world import Served
 from tests.support.world import World
@@ -69,7 +69,7 @@ def synced(world: MakeWorld) -> Callable[..., World]:
 
 def test_the_report_has_ten_answers_about_the_user(served: Make) -> None:
     """All members of the contract; the report tells no token."""
-    here = served(users=1)
+    here = served(users=1, settings={"PILOT": "true"})
     person = first(here.world)
     here.post(person.upn)
 
@@ -77,7 +77,7 @@ def test_the_report_has_ten_answers_about_the_user(served: Make) -> None:
 
     assert (reply.status, reply.type) == (200, "application/json")
     report = reply.json
-    assert report.keys() == {"user", "at", "version", "dryRun", "probes"}
+    assert report.keys() == {"user", "at", "version", "dryRun", "ok", "did", "probes"}
     assert report["user"] == {"id": person.id, "userPrincipalName": person.upn}
     assert (report["version"], report["dryRun"]) == (__version__, False)
     assert [probe["id"] for probe in report["probes"]] == IDS
@@ -88,7 +88,7 @@ def test_the_report_has_ten_answers_about_the_user(served: Make) -> None:
 
 @pytest.mark.parametrize("query", ["pilot=true&dry_run=true", "dry_run=1&pilot=1"])
 def test_with_dry_run_it_only_reads(served: Make, query: str) -> None:
-    here = served(users=1)
+    here = served(users=1, settings={"PILOT": "true"})
     here.post(first(here.world).upn)
     here.world.tenant.tape.clear()
     reply = here.post(first(here.world).upn, query)
@@ -97,7 +97,7 @@ def test_with_dry_run_it_only_reads(served: Make, query: str) -> None:
 
 
 def test_the_setting_dry_run_cannot_be_overruled(served: Make) -> None:
-    here = served(users=1)
+    here = served(users=1, settings={"PILOT": "true"})
     here.post(first(here.world).upn)
     here.settings(DRY_RUN="true")
     here.world.tenant.tape.clear()
@@ -106,13 +106,13 @@ def test_the_setting_dry_run_cannot_be_overruled(served: Make) -> None:
 
 
 def test_without_the_switch_it_is_an_ordinary_call(served: Make) -> None:
-    here = served(users=1)
+    here = served(users=1, settings={"PILOT": "true"})
     assert here.post(first(here.world).upn, "pilot=false").json["outcome"] == "updated"
 
 
 def test_what_the_pilot_does_not_take(served: Make) -> None:
     """Force, values that are none, reading, and users who do not exist."""
-    here = served(users=1)
+    here = served(users=1, settings={"PILOT": "true"})
     user = first(here.world).upn
     for query in ("pilot=true&force=true", "pilot=yes", "pilot=true&pilot=true"):
         assert here.post(user, query).status == 400, query
@@ -120,6 +120,57 @@ def test_what_the_pilot_does_not_take(served: Make) -> None:
     assert here.get(user, "pilot=true").status == 400
     assert here.world.tenant.tape.entries() == []
     assert here.post("nobody@contoso.com", "pilot=true").status == 404
+
+
+@pytest.mark.parametrize("setting", [None, "false"])
+@pytest.mark.parametrize("query", ["pilot=true", "pilot=true&dry_run=true"])
+def test_without_the_setting_the_pilot_is_off(
+    served: Make, setting: str | None, query: str
+) -> None:
+    """403 that names the setting; no request leaves."""
+    here = served(users=1)
+    here.settings(PILOT=setting)
+    reply = here.post(first(here.world).upn, query)
+    assert (reply.status, reply.type) == (403, "application/problem+json")
+    assert reply.json["type"] == "urn:photo-sync:problem:pilot-off"
+    assert "PILOT" in reply.json["detail"]
+    assert here.world.tenant.tape.entries() == []
+
+
+# -- what the report says --
+
+
+def test_the_report_says_what_the_pilot_did(synced: Callable[..., World]) -> None:
+    """The number of requests that wrote is the number that reached SharePoint."""
+    world = synced()
+    report = pilot.run(world.app(), first(world).id)
+    assert report["ok"] is True
+    assert f"own values were written back to SharePoint by {len(world.writes())}" in report["did"]
+
+
+def test_the_report_of_a_dry_run_says_so(synced: Callable[..., World]) -> None:
+    world = synced()
+    report = pilot.run(world.app(), first(world).id, dry_run=True)
+    assert (report["ok"], report["did"]) == (True, "This was a dry run: the pilot only read.")
+
+
+def test_a_user_who_is_not_synchronized_yet(world: MakeWorld) -> None:
+    """Nothing is written, the report says so and what to do first; it is no success."""
+    here = world(users=1)
+    report = pilot.run(here.app(), first(here).id)
+    assert report["ok"] is False
+    assert report["did"].startswith("The pilot wrote nothing. This user has no picture")
+    assert "POST /api/sync/{user}" in report["did"]
+    found = {probe["id"]: probe for probe in report["probes"]}
+    assert found["P5"]["answer"] == "not tried"
+    assert "Synchronize the user" in found["P5"]["detail"]
+    assert here.writes() == []
+
+
+def test_a_pilot_without_the_role_is_no_success(synced: Callable[..., World]) -> None:
+    world = synced()
+    world.tenant.roles["sharepoint"] = {"User.Read.All", "Sites.FullControl.All"}
+    assert pilot.run(world.app(), first(world).id)["ok"] is False
 
 
 # -- what is written --
@@ -143,7 +194,7 @@ def test_the_next_night_finds_nothing_to_do(synced: Callable[..., World]) -> Non
     world = synced()
     probes(world)
     run = world.fire()
-    assert run.counts["unchanged"] == 1
+    assert run.counts[Outcome.UNCHANGED] == 1
 
 
 @pytest.mark.parametrize("why", ["never had one", "placeholder", "no profile", "dry run"])
@@ -167,7 +218,7 @@ def test_nothing_is_written_where_there_is_no_picture(
 
 
 def test_a_picture_elsewhere_is_not_uploaded(synced: Callable[..., World]) -> None:
-    """His PictureURL is his own business; no file is made of it."""
+    """Another program's PictureURL stays as it is; no file is made of it."""
     world = synced()
     url = "https://intranet.example.com/me.jpg"
     world.tenant.sharepoint.profiles.put(first(world), {"PictureURL": url})
@@ -333,7 +384,7 @@ def test_p8_where_the_identity_may_ask(
     drives = {"value": [{"name": name} for name in names]}
     evidence = Evidence("graph", "GET", "x", 200)
     reply = Response(200, {}, json.dumps(drives).encode(), evidence, drives)
-    monkeypatch.setattr(Ground, "graph", lambda *_: reply)
+    monkeypatch.setattr(Context, "graph", lambda *_: reply)
     found = probes(world, dry_run=True)
     assert found["P8"]["answer"] == answer
     assert "with or without an Exchange plan" in found["P5"]["detail"]
@@ -368,7 +419,7 @@ def test_p9_takes_missing_rights_for_a_token_that_was_taken(synced: Callable[...
 
 @pytest.mark.parametrize("before", [True, False], ids=["not synced yet", "synced"])
 def test_p10_for_a_guest(synced: Callable[..., World], before: bool) -> None:
-    """The `#` of his name is understood; his files are named by his object id."""
+    """The `#` of the name is understood; the files are named by the object id."""
     world = synced()
     world.tenant.directory.rename(first(world).id, "jane_fabrikam.com#EXT#@contoso.com")
     if before:

@@ -8,8 +8,10 @@ import pytest
 from local.tenant import Fault
 from local.tenant.directory import Person
 from local.tenant.quirks import Quirks
-from shared.pilot import pilot
-from shared.pilot.context import Ground
+from shared import pilot
+from shared.model import Outcome
+from shared.pilot import report
+from shared.pilot.context import Context
 from shared.pilot.probes import ANSWERS, LOOK, NOT_TRIED, Answer
 from tests.support.blob_faults import BlobFaults
 from tests.support.world import World
@@ -42,16 +44,16 @@ def person(world: World) -> Person:
 
 
 def holds(world: World) -> tuple[object, ...]:
-    """What SharePoint holds of him, but the timestamp."""
+    """What SharePoint holds of the user, but the timestamp."""
     profile = world.tenant.sharepoint.profile(person(world).id)
     del profile["SPS-PictureTimestamp"]
     return profile, world.tenant.sharepoint.files()
 
 
 def probes(world: World) -> dict[str, dict[str, str]]:
-    """The pilot's probes of him, by id."""
-    report = pilot.run(world.app(), person(world).id)
-    return {probe["id"]: probe for probe in report["probes"]}
+    """The pilot's probes of the user, by id."""
+    found = pilot.run(world.app(), person(world).id)
+    return {probe["id"]: probe for probe in found["probes"]}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -66,22 +68,22 @@ def test_every_error_is_an_answer(world: MakeWorld, operation: str, times: int |
         began = here.clock.monotonic()
         fault = here.tenant.faults.add(Fault(operation=operation, times=times, **fields))
 
-        report = pilot.run(here.app(), person(here).id)
+        found = pilot.run(here.app(), person(here).id)
 
         here.tenant.faults.clear()
         assert fault.fired, name
         assert here.clock.monotonic() - began <= ANSWER_SECONDS, name
-        assert len(report["probes"]) == 10, name
-        for probe in report["probes"]:
+        assert len(found["probes"]) == 10, name
+        for probe in found["probes"]:
             assert probe["answer"] in ANSWERS, (name, probe)
             assert probe["detail"], (name, probe)
             assert "internal error" not in probe["detail"], (name, probe)
         assert holds(here) == before, name
-    assert here.fire().counts["unchanged"] == 1
+    assert here.fire().counts[Outcome.UNCHANGED] == 1
 
 
 def test_a_graph_that_fails_leaves_the_other_probes_alone(world: MakeWorld) -> None:
-    """Whether he has an Exchange plan is then not said."""
+    """Whether the user has an Exchange plan is then not said."""
     here = world(users=1)
     here.call(person(here).id)
     here.tenant.tape.clear()
@@ -119,10 +121,10 @@ def test_a_defect_of_one_probe_is_its_answer(
 ) -> None:
     """The others are asked all the same; the text of the error stays in the log."""
 
-    def broken(_: Ground) -> Answer:
+    def broken(_: Context) -> Answer:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setitem(pilot.PROBES, "P7", ("?", broken))
+    monkeypatch.setitem(report.PROBES, "P7", ("?", broken))
     here = world(users=1)
     found = probes(here)
     assert found["P7"]["detail"] == "internal error: ZeroDivisionError"

@@ -70,9 +70,22 @@ def test_a_throttled_part_holds_the_service(
 
 def test_a_throttled_part_beyond_the_deadline(far: Loopback, sharepoint: SharePoint) -> None:
     """No time for the wait: throttled."""
-    far.script(batch(GOOD, GOOD, part(429, "", "Retry-After: 9999\r\n")))
+    far.script(batch(GOOD, part(429, ""), part(429, "", "Retry-After: 9999\r\n")))
     with pytest.raises(Throttled):
         sharepoint.profiles(USERS)
+
+
+def test_a_part_that_asks_for_a_pause_of_its_own(
+    far: Loopback, sharepoint: SharePoint, clock: VirtualClock
+) -> None:
+    """While most are answered the pause is that user's own, and nobody waits for it."""
+    far.script(batch(GOOD, part(429, "", "Retry-After: 300\r\n"), GOOD))
+    found = sharepoint.profiles(USERS)
+    throttled = found[USERS[1].id]
+    assert isinstance(throttled, Throttled)
+    assert (throttled.own, throttled.retry_after) == (True, 300)
+    assert (found[USERS[0].id], found[USERS[2].id]) == (EMPTY, EMPTY)
+    assert (len(far.requests), clock.monotonic()) == (1, 0)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def test_roles_that_are_missing_are_named(here: Clients) -> None:
     here.tenant.roles["sharepoint"].clear()
     here.tenant.roles["sharepoint"].add("User.ReadWrite.All")
     here.renew()
+    here.folders.forget(here.mysite)
     with pytest.raises(PermissionMissing, match=r"Sites\.FullControl\.All"):
         here.sharepoint.folder(here.mysite)
     with pytest.raises(AccessDenied):
@@ -93,7 +94,7 @@ def test_batches_that_always_fail(here: Clients, status: int) -> None:
     found = here.sharepoint.profiles(users)
     assert all(isinstance(profile, Profile) for profile in found.values())
     assert (here.count("profile.batch"), here.count("profile.read")) == (tried, 40)
-    assert tried < 25
+    assert tried <= 6
 
 
 @pytest.mark.parametrize("status", [400, 500, 503])

@@ -27,14 +27,17 @@ OTHER = "6e000000-0000-4000-8000-000000000000"
 
 
 def program(azurite: Azurite, *, clock: Clock | None = None, **changed: str) -> App:
-    """The program with storage only: a container of its own, which does not exist yet."""
+    """The program with storage only: a container of its own, which does not exist yet.
+
+    The clock of its leases stands still; a test may give `lease_clock` another one.
+    """
     environ = {
         "AzureWebJobsStorage": azurite.connection_string,
         "CHECKPOINT_CONTAINER": f"test-{uuid.uuid4().hex}",
         "SHAREPOINT_TENANT": "contoso",
         **changed,
     }
-    return App(load(environ), clock or VirtualClock())
+    return App(load(environ), clock or VirtualClock(), lease_clock=lambda: 1000.0)
 
 
 def put(container: ContainerClient, name: str, data: bytes) -> None:

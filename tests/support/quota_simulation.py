@@ -99,7 +99,7 @@ class Simulation:
         )
         self._network = network or Network()
         self._headers = headers
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 - not for secrets
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._waiting: dict[Slot, Callable[[], None]] = {}

@@ -10,6 +10,7 @@ from local.support.clock import VirtualClock
 from local.tenant.faults import Delivery
 from local.tenant.http import Request, Response
 from local.tenant.server import Listener
+from shared.clock import Clock
 from shared.http import Budget, Service
 
 type Reply = Response | Delivery | tuple[Response, Delivery] | Callable[[], Response]
@@ -79,7 +80,7 @@ class FakeTokens:
 
 def client(
     *origins: str,
-    clock: VirtualClock | None = None,
+    clock: Clock | None = None,
     tokens: FakeTokens | None = None,
     concurrency: int = 8,
     name: str = "graph",

@@ -84,23 +84,25 @@ class Served:
             else:
                 os.environ[name] = value
 
-    def send(self, method: str, target: str, *, key: str | None = None) -> Reply:
+    def send(
+        self, method: str, target: str, *, key: str | None = None, body: bytes | None = None
+    ) -> Reply:
         """Send a request whose target is exactly as written.
 
         Args:
             method: of HTTP.
             target: path and query.
             key: the function key when omitted; "" for none.
+            body: none when omitted.
         """
         connection = http.client.HTTPConnection(urlsplit(self.host.url).netloc, timeout=60)
         try:
             offered = self.keys.function if key is None else key
-            connection.request(
-                method, target, headers={"x-functions-key": offered} if offered else {}
-            )
+            headers = {"x-functions-key": offered} if offered else {}
+            connection.request(method, target, body, headers)
             answer = connection.getresponse()
-            headers = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, headers, answer.read())
+            received = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, received, answer.read())
         finally:
             connection.close()
 

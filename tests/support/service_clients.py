@@ -6,11 +6,13 @@ from typing import Any, Self
 from local.support.clock import VirtualClock
 from local.tenant import Fault, Quirks, Quotas, Tenant
 from local.tenant.directory import Person
+from shared.errors import TokenUnavailable
 from shared.graph import Graph
 from shared.http import Budget, Service
+from shared.log import InvocationLog
 from shared.model import ThumbnailLocation, User
 from shared.photos import Thumbnails
-from shared.sharepoint import Profile, SharePoint, files_of, owns
+from shared.sharepoint import FolderCache, Profile, SharePoint, files_of, owns
 
 IMAGES = Thumbnails(b"small", b"medium!", b"large bytes")
 
@@ -23,9 +25,11 @@ class _Minted:
         self._kept: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def token(self, resource: str) -> str:
+    def token(self, resource: str, deadline: float = 0.0) -> str:  # noqa: ARG002
         """A token for this origin."""
-        identity = self._tenant.user_identity
+        tokens, identity = self._tenant.tokens, self._tenant.user_identity
+        if tokens.is_satellite(resource) and not self._tenant.quirks.second_geo_token:
+            raise TokenUnavailable(f"no token for {resource}: AADSTS500011")
         with self._lock:
             if resource not in self._kept:
                 self._kept[resource] = self._tenant.tokens.mint(
@@ -33,10 +37,11 @@ class _Minted:
                 )
             return self._kept[resource]
 
-    def forget(self, resource: str) -> None:
-        """Renew."""
+    def forget(self, resource: str, refused: str = "") -> None:
+        """Renew what was refused."""
         with self._lock:
-            self._kept.pop(resource, None)
+            if self._kept.get(resource) == refused:
+                del self._kept[resource]
 
 
 class Clients:
@@ -59,6 +64,7 @@ class Clients:
         concurrency: int = 8,
     ) -> None:
         self.clock = VirtualClock()
+        self.folders = FolderCache(self.clock)
         self.tenant = Tenant(
             users=users, plain=plain, clock=self.clock, quirks=quirks, quotas=quotas
         )
@@ -79,7 +85,7 @@ class Clients:
         return self.tenant.url("mysite")
 
     def renew(self) -> None:
-        """Clients of a new invocation in a new process."""
+        """Clients of a new invocation."""
         tokens = _Minted(self.tenant)
         mysite, admin = self.tenant.url("mysite"), self.tenant.url("admin")
         root = self.tenant.url("graph")
@@ -97,8 +103,14 @@ class Clients:
             **common,
         )
         self.graph = Graph(self.graph_service, root, self.budget)
+        self.log = InvocationLog()
         self.sharepoint = SharePoint(
-            self.sharepoint_service, mysite=mysite, admin=admin, budget=self.budget
+            self.sharepoint_service,
+            mysite=mysite,
+            admin=admin,
+            budget=self.budget,
+            log=self.log,
+            folders=self.folders,
         )
 
     def fault(self, kind: Any, **more: Any) -> Fault:
@@ -111,7 +123,7 @@ class Clients:
         return next(person for person in people if person.kind == kind)
 
     def users(self) -> list[User]:
-        """Everybody, as the program knows him."""
+        """Everybody, as the program knows them."""
         return [as_user(person) for person in self.tenant.directory.people.values()]
 
     def count(self, operation: str) -> int:
@@ -146,5 +158,5 @@ class Clients:
 
 
 def as_user(person: Person) -> User:
-    """A person, as the program knows him."""
+    """A person, as the program knows them."""
     return User(person.id, person.upn)

@@ -34,7 +34,7 @@ class Canary:
         self.answers = list(answers)
         self.asked = 0
 
-    def __call__(self) -> bool | None:
+    def __call__(self, _: PhotoSyncError) -> bool | None:
         self.asked += 1
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -158,7 +158,7 @@ def test_what_is_about_the_user_never_counts(error: Exception | None) -> None:
     [
         MalformedResponse(ASKED),
         PatienceExceeded(ASKED),
-        HostUnavailable(ASKED, "https://contoso-my.sharepoint.com", "Wait."),
+        HostUnavailable(ASKED, "https://contoso-my.sharepoint.com", "is gone", "Wait."),
     ],
 )
 def test_what_may_be_the_service_counts(error: PhotoSyncError) -> None:
@@ -219,7 +219,7 @@ def test_many_threads_ask_about_the_healthy_user_once() -> None:
     """While one thread asks, the others go on."""
     asking, go = threading.Event(), threading.Event()
 
-    def canary() -> bool:
+    def canary(_: PhotoSyncError) -> bool:
         asking.set()
         go.wait(10)
         return False
@@ -244,7 +244,7 @@ def test_trouble_of_one_geo_fails_its_users_and_nobody_else() -> None:
     fail(one.writing("https://aeur-my.x"), 20)
     assert one.cause is None
     one.require("https://a-my.x")
-    with pytest.raises(HostUnavailable, match=r"https://aeur-my\.x cannot be used"):
+    with pytest.raises(HostUnavailable, match=r"https://aeur-my\.x works for nobody"):
         one.require("https://aeur-my.x")
     fail(one.writing("https://a-my.x"), 20)
     assert one.cause is not None

@@ -13,6 +13,7 @@ from shared import photos
 from shared.checkpoint import iso
 from shared.checkpoint.records import dump_shard, parse_shard
 from shared.checkpoint.runs import Run
+
 LOST_USERS = 500
 from tests.support.oracle import Oracle
 from tests.support.process_death import Death, Past, free_lease

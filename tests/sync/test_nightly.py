@@ -67,6 +67,9 @@ def test_only_what_changed_is_written(world: Make) -> None:
         "users.list": 1,
         "photo.batch": 2,
         "photo.bytes": 5,
+        "user.batch": 1,
+        "profile.batch": 1,
+        "folder.read": 1,
         "file.upload": 15,
         "profile.write": 5,
     }

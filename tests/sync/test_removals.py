@@ -240,11 +240,18 @@ def test_removals_over_two_firings(world: Make) -> None:
         Fault("status", status=423, operation="profile.write", nth=2, times=None)
     )
     locked.person = [p.id for p in here.tenant.directory.people.values() if not p.photo][1]
+    throttled = Fault("status", operation="profile.write", status=429, retry_after=3000, times=None)
     here.tenant.faults.add(
-        Fault("status", operation="profile.write", nth=6, status=503, retry_after=3000)
+        Fault(
+            "call",
+            operation="profile.write",
+            nth=6,
+            action=lambda: void(here.tenant.faults.add(throttled)),
+        )
     )
     run = here.night()
     assert run.status == "interrupted"
+    throttled.times = 0
     counts = outcomes(run)
     assert counts["unchanged"] == 30
     assert 0 < counts["deferred"] < 10
@@ -261,7 +268,7 @@ def test_settings_changed_before_the_removals(world: Make) -> None:
     """REMOVE_PHOTOS switched off in the middle of a run: what was confirmed stays."""
     here = prepared(world, gone=3, MAX_CONCURRENCY="1")
     throttled = here.tenant.faults.add(
-        Fault("status", operation="user.batch", status=429, retry_after=3000)
+        Fault("status", operation="batch", status=429, retry_after=3000)
     )
     assert outcomes(here.night()) == {"unchanged": 37, "deferred": 3}
     assert throttled.times == 0

@@ -5,9 +5,7 @@ import logging
 
 import pytest
 
-from shared.checkpoint import runs
-from shared.checkpoint import seconds_of
-from shared.checkpoint.runs import Run
+from shared.checkpoint import Run, runs, seconds_of
 from shared.model import Outcome, User
 from shared.sync import report
 from shared.sync.user_sync import Result
@@ -28,14 +26,14 @@ def a_run(**changed: object) -> Run:
         "ended": "2026-03-01T01:01:30.500Z",
         "status": runs.COMPLETED,
         "firings": 2,
-        "listed": 11,
-        "in_scope": 10,
-        "counts": {"updated": 3, "unchanged": 7},
+        "listed": 10,
+        "counts": {Outcome.UPDATED: 3, Outcome.UNCHANGED: 7},
         "requests": {"graph": 4, "sharepoint": 15},
         "throttled": 1,
         "received": 1000,
         "sent": 2000,
         "removals_held_back": 5,
+        "leavers_cleared": 2,
         "removal_limit": 4,
         "source_fault": "",
     }
@@ -71,13 +69,14 @@ def test_the_summary_tells_the_figures_of_the_run(caplog: pytest.LogCaptureFixtu
         "durationSeconds": 90.5,
         "firings": 2,
         "inScope": 10,
-        "listed": 11,
+        "listed": 10,
         "outcomes": {o.value: 0 for o in Outcome} | {"updated": 3, "unchanged": 7},
         "requests": {"graph": 4, "sharepoint": 15},
         "throttled": 1,
         "bytesReceived": 1000,
         "bytesSent": 2000,
         "removalsHeldBack": 5,
+        "leaversCleared": 2,
         "removalLimit": 4,
         "sourceFault": "",
     }

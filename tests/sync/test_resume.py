@@ -9,7 +9,7 @@ from local.tenant import Fault
 from shared.checkpoint import Run
 from shared.model import QUIET, Outcome
 from tests.support.oracle import Oracle
-from tests.support.world import World, jpeg, outcomes
+from tests.support.world import World, jpeg, outcomes, void
 
 Make = Callable[..., World]
 QUARTER = 900.0
@@ -128,12 +128,19 @@ def test_throttled_beyond_the_budget(world: Make) -> None:
     """Promise 11: a pause that outlasts the budget interrupts the run; nobody has failed."""
     here = world(users=40, shards=2, settings=SLOW)
     oracle = Oracle(here)
+    throttled = Fault("status", operation="file.upload", times=None, status=429, retry_after=600)
     here.tenant.faults.add(
-        Fault("status", operation="file.upload", nth=30, status=429, retry_after=600)
+        Fault(
+            "call",
+            operation="file.upload",
+            nth=30,
+            action=lambda: void(here.tenant.faults.add(throttled)),
+        )
     )
     run = here.fire()
     assert run.status == "interrupted"
     assert set(outcomes(run)) == {"updated", "deferred"}
+    throttled.times = 0
     sent = here.tenant.tape.count(service="sharepoint")
     here.clock.advance(QUARTER)
     *_, last = firings(here)

@@ -1,11 +1,14 @@
 """Looking again: what nobody announced is noticed and put right after REVERIFY_DAYS."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from local.tenant import Fault
+from shared.checkpoint import seconds_of
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes
 
@@ -14,26 +17,64 @@ USERS = 8
 
 
 def settled(world: Make, **settings: str) -> tuple[World, Oracle, str]:
-    """A synchronised tenant, and somebody in it."""
+    """A synchronized tenant, and somebody in it."""
     here = world(users=USERS, shards=1, settings=settings)
     oracle = Oracle(here)
     oracle.verify(here.fire())
     return here, oracle, here.ids()[3]
 
 
+def today(here: World) -> str:
+    """The date by the program's clock."""
+    return datetime.fromtimestamp(here.clock.time(), UTC).date().isoformat()
+
+
 def test_everybody_is_looked_at_when_it_is_due(world: Make) -> None:
-    """After REVERIFY_DAYS the photo is read again and the profile checked; not a day before."""
+    """On the day that the record names the photo is read again, the profile and the files too."""
     here, _, _ = settled(world)
-    here.night(28.9)
-    assert here.operations()["photo.bytes"] == here.tenant.tape.count(service="sharepoint") == 0
-    run = here.night(1.1)
-    assert outcomes(run) == {"unchanged": USERS}
-    assert run.reverified == USERS
-    assert here.operations()["photo.bytes"] == USERS
-    assert here.operations()["profile.batch"] == 1
-    assert here.writes() == []
-    again = here.night()
-    assert again.reverified == here.operations()["photo.bytes"] == 0
+    due = Counter(record.verify_on for record in here.records().values())
+    assert len(due) > 1
+    for _ in range(30):
+        run = here.night()
+        looks = due[today(here)]
+        assert outcomes(run) == {"unchanged": USERS}
+        assert run.reverified == here.operations()["photo.bytes"] == looks
+        assert here.operations()["file.read"] == 3 * looks
+        assert here.writes() == []
+    assert max(due) <= today(here)
+    assert {r.verified_at[:10] for r in here.records().values()} == set(due)
+
+
+def test_who_was_looked_at_comes_again_after_the_whole_time(world: Make) -> None:
+    """The spread of one night's writes stays: a look is repeated after REVERIFY_DAYS exactly."""
+    here, _, someone = settled(world)
+    here.night(30)
+    first = date.fromisoformat(today(here))
+    assert {r.verify_on for r in here.records().values()} == {str(first + timedelta(days=30))}
+    assert here.records()[someone].claims
+
+
+def test_a_weekly_schedule_forgets_nobody(world: Make) -> None:
+    """B11: with a run a week, everybody is looked at within a week of being due, all year."""
+    here, _, _ = settled(world)
+    for _ in range(26):
+        here.night(7)
+        oldest = min(record.verified_at for record in here.records().values())
+        assert here.clock.time() - seconds_of(oldest) <= (30 + 7) * 86_400
+
+
+def test_looks_give_way_to_changed_photos(world: Make) -> None:
+    """When half of the time is spent, who is only due counts as unchanged and stays due."""
+    here, oracle, someone = settled(world, TIME_BUDGET_SECONDS="100", MAX_CONCURRENCY="1")
+    here.tenant.directory.set_photo(someone, jpeg())
+    here.tenant.faults.add(
+        Fault("call", operation="users.list", action=lambda: here.clock.advance(50))
+    )
+    run = here.night(40)
+    assert outcomes(run) == {"unchanged": USERS - 1, "updated": 1}
+    assert run.reverified == 0
+    assert oracle.wrong() == {}
+    assert here.night().reverified == USERS - 1
 
 
 def test_never(world: Make) -> None:
@@ -113,21 +154,6 @@ def test_versions_that_cannot_be_trusted(world: Make) -> None:
     run = here.night(30)
     oracle.verify(run)
     assert outcomes(run) == {"unchanged": USERS - 1, "repaired": 1}
-
-
-def test_looks_are_spread_over_the_nights(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When all are due at once, each night takes its share, and everybody's turn comes."""
-    monkeypatch.setattr("shared.sync.engine.nightly._REVERIFY_AT_LEAST", 3)
-    here, _, _ = settled(world)
-    here.clock.advance(40 * 86_400)
-    looks = [here.night().reverified for _ in range(5)]
-    assert looks == [3, 3, 2, 0, 0]
-
-
-def test_the_share_of_a_large_tenant(world: Make) -> None:
-    """Twice an even share of the users, at least a hundred."""
-    here, _, _ = settled(world, REVERIFY_DAYS="1")
-    assert here.night(5).reverified == USERS  # 2 * 8 / 1, and far below a hundred
 
 
 def test_a_look_that_fails(world: Make) -> None:

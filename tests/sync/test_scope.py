@@ -154,7 +154,10 @@ def test_a_group_narrows_the_scope() -> None:
 
 
 def ids(*prefixes: str) -> list[User]:
-    return [User(f"{prefix:<08}-0000-0000-0000-000000000000".replace(" ", "0"), "a@b.c") for prefix in prefixes]
+    return [
+        User(f"{prefix:<08}-0000-0000-0000-000000000000".replace(" ", "0"), "a@b.c")
+        for prefix in prefixes
+    ]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ class Call:
         root: URL of the version root, for links.
         path: as sent, for links.
         now: clock time, seconds.
+        body: parsed JSON; None when there is none.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Call:
     root: str
     path: str
     now: float
+    body: Any = None
 
     def allow(self, *roles: str, code: str = "Authorization_RequestDenied") -> None:
         """Go on with any of these roles.

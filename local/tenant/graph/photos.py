@@ -7,7 +7,7 @@ import itertools
 import re
 from typing import Any
 
-from local.tenant.directory import Directory, Person, Photo
+from local.tenant.directory import Directory, Person, Photo, PhotoError
 from local.tenant.graph.answers import Answer, Call, GraphError, bad_request
 from local.tenant.quirks import Quirks
 
@@ -36,10 +36,13 @@ class Photos:
 
     def get(self, call: Call, key: str, rest: tuple[str, ...]) -> Answer:
         """Answer `photo`, `photo/$value`, `photos`, `photos/{size}`, `photos/{size}/$value`."""
-        call.allow(*READ_PHOTOS, code=self._quirks.photo_denied_code)
+        allowed = READ_PHOTOS[:2] if self._quirks.photos_need_own_role else READ_PHOTOS
+        call.allow(*allowed, code=self._quirks.photo_denied_code)
         if call.query.keys() - {"$select"}:
             raise bad_request("The query parameter is not supported on a photo.")
         person = self._directory.find(key)
+        if person is not None and person.photo_error is not None:
+            return _in_place_of_photo(person.photo_error)
         context = f"{call.root}/$metadata#users('{key}')/{'/'.join(rest)}"
         match rest:
             case ("photo",):
@@ -124,3 +127,14 @@ class Photos:
         if self._quirks.etag_unstable:
             return f'"{photo.etag.strip(chr(34))}-{next(self._reads):X}"'
         return photo.etag
+
+
+def _in_place_of_photo(error: PhotoError) -> Answer:
+    """What the mailbox service, or a proxy in front of it, answers in place of a photo."""
+    match error.body:
+        case "html":
+            page = f"<!DOCTYPE html><html><body><h2>{error.status}</h2></body></html>"
+            return Answer(error.status, page.encode(), {"Content-Type": "text/html"})
+        case "empty":
+            return Answer(error.status, b"", {"Content-Type": "text/plain"})
+    raise GraphError(error.status, error.code, "The mailbox cannot be reached.")

@@ -5,10 +5,12 @@ Graph service-specific throttling limits", "Microsoft Graph error responses".
 """
 
 import contextlib
+import json
 import random
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -79,6 +81,8 @@ class Graph:
             call = self._call(request.method, target, request.headers, (claims.roles, root))
             if call.segments == _BATCH:
                 return self._batch(call, request.body).response(request_id)
+            if request.body:
+                call = replace(call, body=_json(request.body))
             with self._mailbox_slot(call):
                 return self._answer(call, request_id).response(request_id)
         except Refused as refused:
@@ -97,7 +101,7 @@ class Graph:
         headers: Mapping[str, str],
         caller: tuple[frozenset[str], str],
     ) -> Call:
-        """Take a URL below the version root apart; the caller is his roles and that root."""
+        """Take a URL below the version root apart; `caller` is roles and version root."""
         path, _, query = target.partition("?")
         path = path.strip("/")
         segments = tuple(segment for raw in path.split("/") for segment in _segments(raw))
@@ -136,7 +140,7 @@ class Graph:
 
     def _route(self, call: Call) -> Answer:
         if call.method != "GET":
-            raise GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed.")
+            return self._post(call)
         match call.segments:
             case ("users",):
                 return self.users.everybody(call)
@@ -156,6 +160,12 @@ class Graph:
                 return self._principals.root_site(call)
         last = call.segments[-1] if call.segments else ""
         raise bad_request(f"Resource not found for the segment '{last}'.")
+
+    def _post(self, call: Call) -> Answer:
+        match call.method, call.segments:
+            case "POST", ("users", key, action) if action.lower() == "checkmembergroups":
+                return self.users.check_member_groups(call, key)
+        raise GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed.")
 
     def _meter_photo(self) -> None:
         wait = self._photo_window.spend(1, self._quotas.graph_photos_per_10s)
@@ -231,6 +241,7 @@ class Graph:
         headers = {str(name).lower(): str(value) for name, value in given.items()}
         caller = (envelope.roles, envelope.root)
         call = self._call(str(item["method"]).upper(), item["url"], headers, caller)
+        call = replace(call, body=item.get("body"))
         if call.segments == _BATCH:
             raise bad_request("A batch cannot hold another batch.")
         return call
@@ -246,6 +257,13 @@ class Graph:
                 failed = GraphError(424, "FailedDependency", "A request it depends on failed.")
                 return failed.answer(self._clock.time(), request_id)
         return self._answer(call, request_id)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise bad_request("Unable to read JSON request payload.") from error
 
 
 def _is_photo(call: Call) -> bool:

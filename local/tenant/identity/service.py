@@ -66,7 +66,8 @@ class IdentityEndpoint:
         resource = query.get("resource", "")
         if not resource:
             return _msi_error(400, "The resource is missing.")
-        if self._tokens.service(resource) is None:
+        satellite = self._tokens.is_satellite(resource) and not self._quirks.second_geo_token
+        if self._tokens.service(resource) is None or satellite:
             # The real endpoint is as vague as this.
             return _msi_error(500, "An unexpected error occurred while fetching the AAD Token.")
         token, expires = self._token(resource, identity)

@@ -85,6 +85,10 @@ class Tokens:
             return "sharepoint"
         return None
 
+    def is_satellite(self, audience: str) -> bool:
+        """Whether a resource is a SharePoint host of the second geo."""
+        return audience.rstrip("/") in {self._origins("mysite2"), self._origins("admin2")}
+
     def mint(self, audience: str, app_id: str, object_id: str, **claims: object) -> str:
         """A token for this audience with the roles granted now; `claims` are added or replaced."""
         now = time.time()

@@ -41,13 +41,13 @@ def charged(verdict: Verdict, answer: Callable[[], Response]) -> Response:
     return response
 
 
-def error_response(error: ServiceError, level: str) -> Response:
+def error_response(error: ServiceError, level: str, language: str = "en-US") -> Response:
     """An error at a metadata level; a bad address gets the web server's HTML."""
     if isinstance(error, BadAddress):
         page = f"<html><body><h2>{error.message}</h2></body></html>"
         return Response(error.status, page.encode(), {"Content-Type": "text/html"})
     headers = {"Content-Type": content_type(level)}
-    return Response(error.status, write_error(error, level), headers)
+    return Response(error.status, write_error(error, level, language), headers)
 
 
 def refused(status: int, why: str) -> Response:

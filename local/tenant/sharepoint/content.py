@@ -9,7 +9,13 @@ from local.tenant.http import Clock
 from local.tenant.quirks import Quirks
 from local.tenant.sharepoint.library import LIBRARY, Library
 from local.tenant.sharepoint.odata import ServiceError
-from local.tenant.sharepoint.profiles import PICTURE_URL, PLACEHOLDER_STATE, Profiles, geo_of
+from local.tenant.sharepoint.profiles import (
+    CENTRAL,
+    PICTURE_URL,
+    PLACEHOLDER_STATE,
+    Profiles,
+    geo_of,
+)
 from local.tenant.sharepoint.seeding import seed
 from local.tenant.sharepoint.site import GEO_OF_ORIGIN, MYSITE_OF_GEO
 
@@ -37,7 +43,9 @@ class Estate:
         self._quirks = quirks
         self._libraries = {origin: Library(clock=clock) for origin in GEO_OF_ORIGIN}
         self._profiles = Profiles(
-            directory=directory, mysite=lambda geo: origins(MYSITE_OF_GEO[geo])
+            directory=directory,
+            mysite=lambda geo: origins(MYSITE_OF_GEO[geo]),
+            quirks=quirks,
         )
         self._seeded = False
         self._seeding = threading.Lock()
@@ -56,7 +64,7 @@ class Estate:
         return {origin: self._libraries[origin] for origin in MYSITE_OF_GEO.values()}
 
     def profile(self, person_id: str) -> dict[str, str]:
-        """All profile properties of a person, in his own geo. Raises KeyError for nobody."""
+        """All profile properties of a person, in their own geo. Raises KeyError for nobody."""
         return self.profiles.properties(self._directory.people[person_id])
 
     def files(self, origin: str = "mysite") -> dict[str, bytes]:
@@ -92,7 +100,8 @@ class Estate:
             if self._seeded:
                 return
             for origin in MYSITE_OF_GEO.values():
-                if self._quirks.library_exists:
+                second = origin != MYSITE_OF_GEO[CENTRAL]
+                if self._quirks.library_exists and (self._quirks.second_geo_library or not second):
                     self._libraries[origin].create_library()
                     if self._quirks.folder_exists:
                         folder = f"{LIBRARY}/{self._quirks.folder_name}"
@@ -115,5 +124,7 @@ class Estate:
         with self._seeding:
             if event == "removed":
                 self._profiles.forget(person)
+            elif event == "moved":
+                self._profiles.move(person)
             elif event == "added" and self._seeded:
                 self._seed_person(person)

@@ -15,7 +15,7 @@ from local.tenant.sharepoint.entities import (
     list_entity,
     version_entities,
 )
-from local.tenant.sharepoint.library import LIBRARY, Library
+from local.tenant.sharepoint.library import LIBRARY, Library, over_threshold
 from local.tenant.sharepoint.odata import Segment, ServiceError, invalid, legacy_name, no_resource
 from local.tenant.sharepoint.odata_answers import Result
 from local.tenant.sharepoint.site import SITE_MANAGE, SITE_READ, SITE_WRITE, Caller, Order
@@ -128,6 +128,9 @@ class Web:
         if not rest:
             order.need("GET")
             order.call.only("$select", "$top")
+            over = self._caller.quirks.folders_over_threshold
+            if over and path.strip("/").lower() == LIBRARY.strip("/").lower():
+                raise over_threshold()
             children = self._library.folder(path).folders.values()
             return Result([order.call.select(folder_entity(child)) for child in children])
         order.need("POST")

@@ -153,11 +153,12 @@ class Library:
         """Move a file to the recycle bin; returns the id of its item there.
 
         Raises:
-            ServiceError: 404 no file, 423 checked out or locked.
+            ServiceError: 404 no file, 423 checked out, locked or retained.
         """
         with self._lock:
             stored = self.file(path)
             _check_free(stored, by)
+            _check_deletable(stored)
             item = Recycled(self._new_id(), stored, self._clock.time())
             self.recycle_bin.append(item)
             self._forget(stored)
@@ -168,6 +169,7 @@ class Library:
         with self._lock:
             stored = self.file(path)
             _check_free(stored, by)
+            _check_deletable(stored)
             self._forget(stored)
 
     def check_out(self, path: str, by: str) -> None:
@@ -196,11 +198,7 @@ class Library:
             ServiceError: 500 when more than the list view threshold would be returned.
         """
         if top is None and len(folder.files) > LIST_VIEW_THRESHOLD:
-            raise ServiceError(
-                500,
-                "-2147024860, Microsoft.SharePoint.SPQueryThrottledException",
-                "The attempted operation is prohibited because it exceeds the list view threshold.",
-            )
+            raise over_threshold()
         with self._lock:
             return [folder.files[name] for name in sorted(folder.files)][:top]
 
@@ -222,6 +220,15 @@ class Library:
         return str(uuid.uuid5(_NAMESPACE, str(self._ids)))
 
 
+def over_threshold() -> ServiceError:
+    """500 for a query that would go through more entries than the list view threshold."""
+    return ServiceError(
+        500,
+        "-2147024860, Microsoft.SharePoint.SPQueryThrottledException",
+        "The attempted operation is prohibited because it exceeds the list view threshold.",
+    )
+
+
 def _clean(path: str) -> str:
     """A path with one leading slash and none at the end; relative ones begin at the site."""
     return "/" + path.strip("/") if path.strip("/") else ""
@@ -235,6 +242,16 @@ def _check_name(name: str, path: str) -> None:
             "-2130575245, Microsoft.SharePoint.SPException",
             f'The file or folder name "{name}" is too long or contains characters that are not '
             "permitted. Please use a different name.",
+        )
+
+
+def _check_deletable(stored: StoredFile) -> None:
+    """Refuse to delete what must be retained; the real service's number is not documented."""
+    if stored.retained:
+        raise ServiceError(
+            423,
+            "-1, Microsoft.SharePoint.SPException",
+            "This item cannot be deleted because it is on hold or retention policy.",
         )
 
 

@@ -25,6 +25,7 @@ class StoredFile:
         versions: earlier contents, oldest first.
         checked_out_by: who reserved the file; empty when nobody has.
         locked: held by a short shared lock, as while a person has it open.
+        retained: under a retention policy or a hold: it cannot be deleted.
     """
 
     path: str
@@ -36,6 +37,7 @@ class StoredFile:
     versions: list[Version] = field(default_factory=list)
     checked_out_by: str = ""
     locked: bool = False
+    retained: bool = False
 
     @property
     def name(self) -> str:

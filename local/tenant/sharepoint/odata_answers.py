@@ -73,14 +73,14 @@ def _verbose(value: object, result: Result) -> object:
     return {result.name: value}
 
 
-def write_error(error: ServiceError, level: str) -> bytes:
+def write_error(error: ServiceError, level: str, language: str = "en-US") -> bytes:
     """Write an error at that metadata level (UTF-8)."""
-    message = {"lang": "en-US", "value": error.message}
+    message = {"lang": language, "value": error.message}
     if level == "xml":
         return (
             '<?xml version="1.0" encoding="utf-8"?><m:error xmlns:m="http://schemas.microsoft.com/'
             f'ado/2007/08/dataservices/metadata"><m:code>{escape(error.code)}</m:code>'
-            f'<m:message xml:lang="en-US">{escape(error.message)}</m:message></m:error>'
+            f'<m:message xml:lang="{language}">{escape(error.message)}</m:message></m:error>'
         ).encode()
     key = "error" if level == "verbose" else "odata.error"
     return json.dumps({key: {"code": error.code, "message": message}}, ensure_ascii=False).encode()

@@ -22,7 +22,7 @@ class PeopleManager:
 
     Args:
         profiles: the store.
-        caller: whose roles count, and through which geo he calls.
+        caller: whose roles count, and through which geo they call.
     """
 
     def __init__(self, profiles: Profiles, caller: Caller) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from local.tenant.directory import Directory, Person
+from local.tenant.quirks import Quirks
 from local.tenant.sharepoint.odata import ServiceError
 
 CLAIM_PREFIX: Final = "i:0#.f|membership|"
@@ -97,12 +98,16 @@ class Profiles:
     through another geo stays there and is shown nowhere, as Microsoft's multi-geo guidance warns.
 
     Args:
-        directory: who exists; a renamed person keeps his profile, a deleted one loses it.
+        directory: who exists; a renamed person keeps their profile, a deleted one loses it.
         mysite: URL of the My Site host of a geo.
+        quirks: whether the picture may be edited.
     """
 
-    def __init__(self, *, directory: Directory, mysite: Callable[[str], str]) -> None:
+    def __init__(
+        self, *, directory: Directory, mysite: Callable[[str], str], quirks: Quirks | None = None
+    ) -> None:
         self._directory = directory
+        self._quirks = quirks or Quirks()
         self._mysite = mysite
         self._stored: dict[tuple[str, str], dict[str, str]] = {}
         self._lock = threading.Lock()
@@ -137,6 +142,16 @@ class Profiles:
             for key in [key for key in self._stored if key[1] == person.id]:
                 del self._stored[key]
 
+    def move(self, person: Person) -> None:
+        """Take what is stored of a person along to the geo where they are now.
+
+        The old geo keeps a copy; PictureURL still names a file of the old host.
+        """
+        with self._lock:
+            for (_, person_id), values in list(self._stored.items()):
+                if person_id == person.id:
+                    self._stored.setdefault((geo_of(person), person.id), dict(values))
+
     def set(self, account_name: str, name: str, value: str, geo: str) -> None:
         """SetSingleValueProfileProperty in the store of a geo.
 
@@ -146,7 +161,9 @@ class Profiles:
         """
         person = self.known(account_name)
         canonical = _canonical(name)
-        if canonical in _READ_ONLY:
+        pictures = {PICTURE_URL, PLACEHOLDER_STATE, TIMESTAMP}
+        locked = canonical in pictures and not self._quirks.picture_editable
+        if canonical in _READ_ONLY or locked:
             why = "Property Not Editable: This property can only be modified by an administrator."
             raise _refused("PropertyNotEditableException", why)
         if canonical in _INTEGERS and not _INTEGER.fullmatch(value):

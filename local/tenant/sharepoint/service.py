@@ -41,6 +41,7 @@ from local.tenant.sharepoint.site import (
     access_denied,
     method_not_allowed,
 )
+from local.tenant.sharepoint.texts import localized
 
 OK: Final = 200
 _REST: Final = re.compile(r"/_api/|/_vti_bin/client\.svc/", re.IGNORECASE)
@@ -90,13 +91,17 @@ class SharePoint(Estate):
         except Refused as refusal:
             response = refused(refusal.status, refusal.why)
         except ServiceError as error:
-            response = error_response(error, level)
+            response = self._error(error, level)
         response.headers |= {
             "SPRequestGuid": str(uuid.uuid4()),
             "MicrosoftSharePointTeamServices": "16.0.0.26512",
             "X-SharePointHealthScore": "1",
         }
         return response
+
+    def _error(self, error: ServiceError, level: str) -> Response:
+        language = self._quirks.language
+        return error_response(localized(error, language), level, language)
 
     def _caller(self, request: Request) -> Caller:
         origin = request.origin
@@ -136,7 +141,7 @@ class SharePoint(Estate):
         try:
             result = self._dispatch(request, caller)
         except ServiceError as error:
-            return error_response(error, level)
+            return self._error(error, level)
         if isinstance(result.value, bytes):
             return Response(OK, result.value, {"Content-Type": "application/octet-stream"})
         return Response(OK, write(result, level), {"Content-Type": content_type(level)})
@@ -187,7 +192,7 @@ class SharePoint(Estate):
                     raise query
                 body = csom.run(query, PeopleManager(self._profiles, caller))
             except ServiceError as error:
-                body = [csom.header(error)]
+                body = [csom.header(localized(error, self._quirks.language))]
             text = json.dumps(body, ensure_ascii=False).encode()
             return Response(OK, text, {"Content-Type": "application/json; charset=utf-8"})
 
@@ -197,12 +202,14 @@ class SharePoint(Estate):
         """One part of a batch; uploads are not supported there and fail on the server."""
         if _UPLOAD.search(request.target):
             failure = ServiceError(500, "-1, System.IO.IOException", "I/O error occurred.")
-            return error_response(failure, metadata_level(request.headers.get("accept", "")))
+            return self._error(failure, metadata_level(request.headers.get("accept", "")))
         return self._rest(request, caller)
 
     def _batch(self, request: Request, caller: Caller) -> Response:
         if not self._quirks.batch_supported:
             raise no_resource("$batch")
+        if self._quirks.batch_fails:
+            raise ServiceError(500, "-1, System.Exception", "Internal error.")
         if request.method != "POST":
             raise method_not_allowed(request.method, "$batch")
         self._check_digest(request, caller)

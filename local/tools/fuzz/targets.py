@@ -21,7 +21,8 @@ from local.tools.fuzz.inputs import damaged, images, json_bytes, spoiled, values
 from local.tools.fuzz.network import ADMIN, MYSITE, NOW, Reply, graph, network, sharepoint
 from local.tools.fuzz.target import PromiseBroken, Target
 from shared import app, photos
-from shared.api import api
+from shared.api import bodies
+from shared.api import http as api
 from shared.checkpoint import iso, records, runs
 from shared.checkpoint.documents import parse_document
 from shared.config import settings as program_settings
@@ -198,9 +199,14 @@ def _query(query: str) -> None:
     _promised(answer.status in {400, 500}, answer)
     if answer.status == 500:  # noqa: PLR2004 - the app was asked
         _promised("asked" in json.loads(answer.body)["detail"], answer)
-        switch = r"((force|dry_run)=(true|false|1|0)|(code|clientid)(=[^&]*)?)?"
+        switch = r"((force|dry_run|pilot)=(true|false|1|0)|(code|clientid)(=[^&]*)?)?"
         plain = unquote(query.partition("#")[0])
         _promised(re.fullmatch(rf"{switch}(&{switch})*", plain, re.IGNORECASE | re.DOTALL), query)
+
+
+def _body(data: bytes) -> None:
+    """A body names an option of the query, or it is ignored."""
+    _promised(bodies.option_in(data) in {None, "", *bodies.OPTIONS})
 
 
 def _settings(environ: Mapping[str, str]) -> None:
@@ -387,6 +393,14 @@ TARGETS: tuple[Target, ...] = (
         (),
         lambda data: data.decode("latin-1"),
         (b"force=true&dry_run=1&code=%00", b"FORCE=1&;+"),
+    ),
+    Target(
+        "body",
+        st.one_of(json_bytes({"force": True}, [{"dry_run": 1}]), damaged(b"force=true&x=%20")),
+        _body,
+        (),
+        bytes,
+        (b'{"force": true}', b"dry_run=true&pilot=1", b"force"),
     ),
     Target(
         "settings",

@@ -22,6 +22,7 @@ GET = b'<Method Name="GetPropertiesFor" Id="3" ObjectPathId="1">'
         ("graph", "GET /v1.0/users/x/photos/648x648/$value", b"", "photo.bytes", False),
         ("graph", "GET /v1.0/users('x')/photo/%24value", b"", "photo.bytes", False),
         ("graph", "GET /v1.0/users/x", b"", "users.get", False),
+        ("graph", "POST /v1.0/users/x/checkMemberGroups", b"{}", "member.check", False),
         ("graph", "GET /v1.0/groups/g/transitiveMembers", b"", "group.members", False),
         ("graph", "GET /v1.0/groups/g", b"", "group.read", False),
         ("graph", "GET /v1.0/sites/root", b"", "site.read", False),

@@ -1,12 +1,12 @@
 """The pilot: ten questions about this tenant (P1 to P10) that no documentation answers.
 
-They are asked with one named user. What is written are his own values and bytes, back to where
-they were, and the moment of his picture, which only makes browsers fetch it again. Whatever goes
-wrong is an answer too. What a program cannot see, it tells a person how to look at.
+They are asked with one named user. The pilot writes the user's own values and bytes back to where
+they were, and the time of the picture, which only makes browsers download it again. Whatever goes
+wrong is an answer too. Where only a person can see the answer, the pilot says how to look.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -16,13 +16,13 @@ from shared.checkpoint import iso
 from shared.errors import DeadlineExceeded, PhotoSyncError
 from shared.http import Budget
 from shared.pilot import probes
-from shared.pilot.context import Ground, NotTried
-from shared.pilot.probes import NOT_TRIED, UNKNOWN, Answer
+from shared.pilot.context import Context, NotTried
+from shared.pilot.probes import NOT_TRIED, UNKNOWN, YES, Answer
 from shared.sync.on_demand import PATIENCE_SECONDS, SAVING_SECONDS
 
 _log = logging.getLogger("photo_sync.pilot")
 
-PROBES: dict[str, tuple[str, Callable[[Ground], Answer]]] = {
+PROBES: dict[str, tuple[str, Callable[[Context], Answer]]] = {
     "P1": ("may the identity write profiles, and through which hosts", probes.writes),
     "P2": ("does one query set several properties, and what is it charged", probes.query),
     "P3": ("does an upload need a form digest", probes.digest),
@@ -42,7 +42,7 @@ class Probe(NamedTuple):
     Attributes:
         id: "P1" to "P10".
         question: for people.
-        answer: one of `shared.pilot.pilot.probes.ANSWERS`.
+        answer: one of `shared.pilot.probes.ANSWERS`.
         detail: what was seen, or why nothing was.
     """
 
@@ -68,24 +68,64 @@ def run(app: App, name: str, *, dry_run: bool = False) -> dict[str, Any]:
     deadline = app.clock.monotonic() + PATIENCE_SECONDS
     user = app.graph(Budget(deadline)).user(name)
     found: list[Probe] = []
+    writes = _Writes()
     # Of giving the lease back; it ends by itself.
     with (
         suppress(DeadlineExceeded),
-        _writing(app, deadline, dry_run=dry_run) as (budget, read_only),
+        _writing(app, deadline, writes, dry_run=dry_run) as (budget, read_only),
     ):
-        ground = Ground(app, user, budget, read_only)
-        found += [_ask(ground, id_, *probe) for id_, probe in PROBES.items()]
+        context = Context(app, user, budget, read_only)
+        found += [_ask(context, id_, *probe) for id_, probe in PROBES.items()]
     return {
         "user": {"id": user.id, "userPrincipalName": user.upn},
         "at": iso(app.clock.time()),
         "version": __version__,
         "dryRun": dry_run,
+        "ok": _is_good(found, dry_run=dry_run),
+        "did": _summary(writes.count, found, dry_run=dry_run),
         "probes": [probe._asdict() for probe in found],
     }
 
 
+class _Writes:
+    """Counts the requests that write; called before each of them."""
+
+    def __init__(self, allow: Callable[[], None] | None = None) -> None:
+        self.allow = allow
+        self.count = 0
+
+    def __call__(self) -> None:
+        if self.allow:
+            self.allow()
+        self.count += 1
+
+
+def _is_good(probes: Sequence[Probe], *, dry_run: bool) -> bool:
+    """Whether the nightly run will work for this user, as far as the pilot can see."""
+    answers = {probe.id: probe.answer for probe in probes}
+    tried = dry_run or answers.get("P1") == YES
+    heard = all(answer != UNKNOWN for id_, answer in answers.items() if id_ != "P10")
+    return len(answers) == len(PROBES) and tried and heard and answers["P7"] == YES
+
+
+def _summary(writes: int, probes: Sequence[Probe], *, dry_run: bool) -> str:
+    """What the pilot did, in a sentence."""
+    if dry_run:
+        return "This was a dry run: the pilot only read."
+    if not writes:
+        # P2 only writes, so its detail is nothing but the reason.
+        why = next((p.detail for p in probes if (p.id, p.answer) == ("P2", NOT_TRIED)), "")
+        return f"The pilot wrote nothing. {why[:1].upper()}{why[1:]}".strip()
+    return (
+        f"The user's own values were written back to SharePoint by {writes} requests; the time of "
+        "the picture is now the present time."
+    )
+
+
 @contextmanager
-def _writing(app: App, deadline: float, *, dry_run: bool) -> Iterator[tuple[Budget, str]]:
+def _writing(
+    app: App, deadline: float, writes: _Writes, *, dry_run: bool
+) -> Iterator[tuple[Budget, str]]:
     """A budget under the lease of the run, so that no run writes meanwhile; or why there is none.
 
     What is written back must be what is still there.
@@ -102,15 +142,16 @@ def _writing(app: App, deadline: float, *, dry_run: bool) -> Iterator[tuple[Budg
             found = Budget(deadline), str(error)
         else:
             if lease:
-                found = Budget(deadline, lease.check), ""
+                writes.allow = lease.check
+                found = Budget(deadline, writes), ""
             else:
-                found = Budget(deadline), "a run is at work; try again when it has ended"
+                found = Budget(deadline), "a run is at work; run the pilot again when it has ended"
         yield found
 
 
-def _ask(ground: Ground, id_: str, question: str, probe: Callable[[Ground], Answer]) -> Probe:
+def _ask(context: Context, id_: str, question: str, probe: Callable[[Context], Answer]) -> Probe:
     try:
-        answer = probe(ground)
+        answer = probe(context)
     except NotTried as why:
         answer = Answer(NOT_TRIED, str(why))
     except PhotoSyncError as error:
