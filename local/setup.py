@@ -22,6 +22,8 @@ import time
 from pathlib import Path
 from typing import Iterator, Sequence  # noqa: UP035 - collections.abc is not generic in 3.8
 
+from local.support.browser import find_browser
+
 _ROOT = Path(__file__).resolve().parent.parent
 _WINDOWS = os.name == "nt"
 _PYTHON = "3.13"
@@ -142,6 +144,21 @@ def prepare(root: Path, *, packages: str = "dev") -> None:
         title = "Installing Azurite from npm (about 20 s)"
         _step(title, [npm, "ci", "--ignore-scripts"], root)
         modules.write()
+    if packages == "dev":
+        _install_browser(root)
+
+
+def _install_browser(root: Path) -> None:
+    """Install Chromium for the tests of the pages where that is possible without a question.
+
+    That is as root on Debian and Ubuntu; elsewhere the tests use what is there, or are skipped.
+    """
+    apt = shutil.which("apt-get")
+    if find_browser() or apt is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    _step("Updating the list of Debian packages", [apt, "update", "-qq"], root)
+    install = [apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+    _step("Installing Chromium (about 30 s)", install, root)
 
 
 class _Stamp:

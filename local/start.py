@@ -54,6 +54,10 @@ How far it is, or the report of the last one:
 One person, at once:
   curl -X POST {function} {stack.url}/api/sync/{quote(upn)}
 
+The two pages, in a browser, as whoever you choose to be:
+  {stack.url}/api/portal
+  {stack.url}/api/portal/helpdesk
+
 Ctrl-C ends it.
 """
 

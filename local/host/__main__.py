@@ -1,6 +1,7 @@
 """`python -m local.host --port 7071` runs the app of this folder until Ctrl-C.
 
 `LOCAL_FUNCTION_KEY` and `LOCAL_MASTER_KEY` set the keys; otherwise fresh ones are printed.
+`LOCAL_SIGN_IN` and `LOCAL_SIGN_IN_MODE` put a sign-in layer in front: see `local.host.sign_in`.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from local.host.authorization import Keys
 from local.host.function_json import AppError
 from local.host.host_log import HostLog
 from local.host.server import Host
+from local.host.sign_in import from_environment
 from local.host.worker import LoadFailed, Worker
 from local.support.arguments import port
 
@@ -59,7 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         load_local_settings(options.root)
         worker = Worker(options.root, log=log).start()
-        host = Host(worker, options.root, os.environ, keys=keys, port=options.port).start()
+        layer = from_environment(os.environ)
+        host = Host(
+            worker,
+            options.root,
+            os.environ,
+            keys=keys,
+            port=options.port,
+            in_front=layer.handle if layer else None,
+        )
+        # The name under which the platform's front end knows the app.
+        os.environ["WEBSITE_HOSTNAME"] = host.url.removeprefix("http://")
+        host.start()
     except (AppError, LoadFailed, OSError, ValueError) as error:
         print(f"The functions host cannot start: {_reason(error, options.port)}", file=sys.stderr)
         return 1

@@ -12,9 +12,9 @@ from typing import Any, Self
 
 import requests
 
-from local.host import Keys
+from local.host import Keys, sign_in
 from local.support.azurite import Azurite
-from local.tenant import Tenant
+from local.tenant import Person, Tenant
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _ANSWER_SECONDS = 230  # longer than that no caller waits in Azure either
@@ -42,6 +42,7 @@ class Stack:
         tenant: in this process, to look into and to change.
         azurite: the blobs.
         keys: of the functions.
+        employee, help_desk: who can sign in to the portal.
         url: of the functions, after start.
 
     Raises:
@@ -61,6 +62,7 @@ class Stack:
         self.tenant = Tenant(users=users, seed=seed)
         self.azurite = Azurite()
         self.keys = Keys.generate()
+        self.employee, self.help_desk = _two_people(self.tenant)
         self.url = ""
         self._port = port
         self._log = log
@@ -129,6 +131,9 @@ class Stack:
                 "LOCAL_MASTER_KEY": self.keys.master,
             }
             | self.tenant.settings()
+            | sign_in.settings(
+                [(p.id, p.display_name, p.upn) for p in (self.employee, self.help_desk)]
+            )
             | self._settings
         )
 
@@ -173,6 +178,18 @@ class Stack:
         for pipe in (host.stdin, host.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def _two_people(tenant: Tenant) -> tuple[Person, Person]:
+    """An employee and somebody of the help desk: ordinary members with a photo and a profile."""
+    people = [
+        person
+        for person in tenant.directory.people.values()
+        if person.user_type == "Member" and person.account_enabled
+    ]
+    people.sort(key=lambda p: not (p.photo and p.has_profile and p.kind == "ordinary"))
+    # A tenant of one has nobody else.
+    return people[0], people[min(1, len(people) - 1)]
 
 
 def _require_free(port: int) -> None:

@@ -79,8 +79,11 @@ class Az:
             AzError: the subscription has none.
         """
         for app in self._json("functionapp", "list"):
-            if str(app.get("defaultHostName", "")).lower() == host.lower():
-                return App(app["name"], app["resourceGroup"], str(app.get("state", "")))
+            # For apps on Flex Consumption the CLI shows some answers as Azure Resource Manager
+            # gives them, with everything but the name below `properties`.
+            known = {**app, **(app.get("properties") or {})}
+            if str(known.get("defaultHostName", "")).lower() == host.lower():
+                return App(app["name"], app["resourceGroup"], str(known.get("state", "")))
         raise AzError(f"no function app at {host} in this subscription (az account show)")
 
     def key(self, app: App) -> str:

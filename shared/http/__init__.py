@@ -1,5 +1,6 @@
 """Requests to Graph and SharePoint: what is sent and comes back, retries, rate limit, tokens."""
 
+from shared.http.division import Allowance, divide
 from shared.http.managed_identity import ManagedIdentity
 from shared.http.rate_limit import RateLimiter
 from shared.http.request import ATTEMPTS, Budget, Meter, Patience, Request
@@ -25,6 +26,7 @@ __all__ = [
     "THROTTLES",
     "TOO_MANY",
     "UNAUTHORIZED",
+    "Allowance",
     "Budget",
     "ManagedIdentity",
     "Meter",
@@ -35,6 +37,7 @@ __all__ = [
     "Service",
     "Tokens",
     "backoff",
+    "divide",
     "error_of",
     "number",
     "printable",

@@ -33,8 +33,8 @@ def loaded() -> dict[str, list[str]]:
     return document
 
 
-def test_both_functions_load(loaded: dict[str, list[str]]) -> None:
-    assert sorted(loaded["functions"]) == ["SyncHttp", "SyncTimer"]
+def test_all_functions_load(loaded: dict[str, list[str]]) -> None:
+    assert sorted(loaded["functions"]) == ["Portal", "SyncHttp", "SyncTimer"]
 
 
 @pytest.mark.parametrize("name", HEAVY)

@@ -198,3 +198,23 @@ def test_the_lock_file_is_portable_and_pinned() -> None:
     assert not any("resolved" in package for package in packages.values())
     assert all("integrity" in package for name, package in packages.items() if name)
     assert packages["node_modules/azurite"]["version"] == wanted["azurite"]
+
+
+@posix_only
+def test_a_browser_is_installed_where_that_needs_no_question(
+    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root on Debian, and only where none is there."""
+    calls = tmp_path / "calls"
+    program(tools, "apt-get", f'echo "$@" >> {calls}')
+    monkeypatch.setattr("local.support.browser.ELSEWHERE", ())
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    setup._install_browser(tmp_path)
+    assert not calls.exists()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    setup._install_browser(tmp_path)
+    assert [line.split()[0] for line in calls.read_text().splitlines()] == ["update", "install"]
+    assert calls.read_text().split()[-1] == "chromium"
+    program(tools, "chromium", "")
+    setup._install_browser(tmp_path)
+    assert len(calls.read_text().splitlines()) == 2

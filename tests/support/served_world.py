@@ -93,7 +93,7 @@ class Served:
             method: of HTTP.
             target: path and query.
             key: the function key when omitted; "" for none.
-            body: none when omitted.
+            body: None for none.
         """
         connection = http.client.HTTPConnection(urlsplit(self.host.url).netloc, timeout=60)
         try:
