@@ -16,7 +16,7 @@ from shared.checkpoint import Photo, iso
 from shared.errors import ConfigurationError
 from shared.model import Outcome
 from shared.sync import on_demand
-from shared.sync.user_sync import Result
+from shared.sync import Result
 
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"

@@ -21,7 +21,7 @@ from shared.http import (
     backoff,
     retry_after,
 )
-from shared.http.division import Allowance, divide
+from shared.http import Allowance, divide
 
 ITEM_ATTEMPTS = 3
 """How often an item is asked that fails by itself while others are answered."""

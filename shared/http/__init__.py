@@ -1,5 +1,6 @@
 """Requests to Graph and SharePoint: what is sent and comes back, retries, rate limit, tokens."""
 
+from shared.http.division import Allowance, divide
 from shared.http.managed_identity import ManagedIdentity
 from shared.http.rate_limit import RateLimiter
 from shared.http.request import ATTEMPTS, Budget, Meter, Patience, Request
@@ -19,6 +20,7 @@ from shared.http.service import RETRIED, THROTTLES, Service, Tokens, backoff
 
 __all__ = [
     "ATTEMPTS",
+    "Allowance",
     "FORBIDDEN",
     "NOT_FOUND",
     "RETRIED",
@@ -35,6 +37,7 @@ __all__ = [
     "Service",
     "Tokens",
     "backoff",
+    "divide",
     "error_of",
     "number",
     "printable",

@@ -14,7 +14,7 @@ from shared.errors import (
     Throttled,
 )
 from shared.http import Patience, retry_after
-from shared.http.division import Allowance, divide
+from shared.http import Allowance, divide
 from shared.log import InvocationLog
 from shared.model import User
 from shared.sharepoint import batch, profiles

@@ -11,7 +11,7 @@ import pytest
 
 from local import package
 from local.package import PackageError, app_files, build, read_rules
-from tests.infra.templates import ROOT
+from tests.infra.tools import ROOT
 
 IS_TARGET = (sys.platform, platform.machine(), sys.version_info[:2]) == (
     "linux",
@@ -27,7 +27,7 @@ from pathlib import Path
 app, tools = Path(sys.argv[1]), Path(sys.argv[2])
 sys.path[:0] = [str(app / ".python_packages/lib/site-packages")]
 sys.path.append(str(tools))
-from local.worker import Worker
+from local.host.worker import Worker
 with Worker(app) as worker:
     print(*sorted(function.name for function in worker.functions))
 import PIL.Image, azure.identity, azure.storage.blob, msal, requests, shared
