@@ -48,7 +48,7 @@ fuzz: ## hostile bytes into every parser, guided by coverage (10 minutes)
 
 mutants: ## does a test fail for each small change of the modules that decide (an hour)
 	$(SETUP)
-	@$(RUN) mutmut run
+	@AZURITE_BLOB=$(CURDIR)/node_modules/azurite/dist/src/blob/main.js $(RUN) mutmut run
 	@$(RUN) mutmut results
 
 package: ## the zip to deploy, with its dependencies

@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         script: dict[str, Any] | None = None
         peaks: list[tuple[int, int]] = []
         for users in sizes:
+            print(f"{users:,} users: measuring", flush=True)
             with _tenant(users) as tenant:
                 config = _settings(tenant, azurite, f"bench-{users}")
                 if users <= _FIRST_RUN_UP_TO:

@@ -223,13 +223,12 @@ _TAIL = ("Graph", "SharePoint", "throttled", "MB", "threads")
 
 
 def _row(night: Night) -> list[object]:
-    counts = night.run.counts if night.run else {}
     return [
         night.name,
         night.run.status if night.run else "none",
         night.firings,
         night.failures,
-        *(counts.get(outcome.value, 0) for outcome in Outcome),
+        *(night.run.count_of(outcome) if night.run else 0 for outcome in Outcome),
         night.requests["graph"],
         night.requests["sharepoint"],
         night.throttled,

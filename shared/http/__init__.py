@@ -20,13 +20,13 @@ from shared.http.service import RETRIED, THROTTLES, Service, Tokens, backoff
 
 __all__ = [
     "ATTEMPTS",
-    "Allowance",
     "FORBIDDEN",
     "NOT_FOUND",
     "RETRIED",
     "THROTTLES",
     "TOO_MANY",
     "UNAUTHORIZED",
+    "Allowance",
     "Budget",
     "ManagedIdentity",
     "Meter",

@@ -317,3 +317,13 @@ def mount(session: requests.Session, connections: int = 10) -> None:
     adapter = BoundedAdapter(pool_connections=8, pool_maxsize=connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
+
+
+def read_body(response: requests.Response, limit: int) -> bytes:
+    """The body of a streamed response, unpacked; longer than `limit` if it is cut off there."""
+    body = bytearray()
+    for chunk in response.iter_content(_BLOCK_BYTES):
+        body += chunk
+        if len(body) > limit:
+            break
+    return bytes(body)

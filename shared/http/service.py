@@ -138,22 +138,22 @@ class Service:
                 fresh_token = True
                 self._tokens.forget(origin, attempt.token)
                 continue
+            self._refuse_long_pause(budget, attempt)
             if response.status == TOO_MANY:
                 throttles += 1
-                self._keep(attempt, budget)
                 if throttles >= THROTTLES:
-                    raise Unavailable(response.evidence)
-                continue
-            failures += 1
-            try:
-                return _judged(response, request)
-            except (Unavailable, MalformedResponse):
-                if attempt.pause is not None:
-                    self._keep(attempt, budget)
-                if response.oversize or failures >= (request.attempts or ATTEMPTS):
-                    raise
+                    raise _throttled_for_ever(attempt)
+            else:
+                failures += 1
+                try:
+                    return _judged(response, request)
+                except (Unavailable, MalformedResponse):
+                    if response.oversize or failures >= (request.attempts or ATTEMPTS):
+                        raise
             if attempt.pause is None:
                 self.wait(budget, response, backoff(failures))
+            elif attempt.pause.own:  # the limiter keeps that of the whole service
+                self.wait(budget, response, attempt.pause.seconds)
 
     def pin(self, url: str) -> str:
         """The origin of `url`, when it belongs to this service.
@@ -171,36 +171,6 @@ class Service:
     def evidence(self, method: str, url: str) -> Evidence:
         """Evidence for something that was noticed without a response."""
         return Evidence(self.name, method, url.partition("?")[0])
-
-    def throttled_item(
-        self,
-        budget: Budget,
-        subject: str,
-        response: Response,
-        asked: float | None,
-        times: int = 1,
-    ) -> bool:
-        """An item of a batch was throttled; by the same rule as a whole response.
-
-        Args:
-            budget: of the invocation.
-            subject: object id of the user whom the item is about; "" for nobody.
-            response: to the batch.
-            asked: seconds of the item's `Retry-After`; None gives an exponential pause.
-            times: how often this item was throttled so far, this time included.
-
-        Returns:
-            Whether the pause is the subject's own: then nobody waits, and the caller decides. Else
-            the service is paused, and the next `send` waits for it.
-
-        Raises:
-            Throttled: the service's pause outlasts the deadline.
-        """
-        if self._throttling.is_own(subject, self.clock.monotonic()):
-            budget.meter.add(self.name, throttled=1)
-            return True
-        self.pause(budget, response, asked, times)
-        return False
 
     def pause(
         self, budget: Budget, response: Response, asked: float | None, times: int = 1
@@ -237,11 +207,11 @@ class Service:
             budget.patience.spend(seconds)
         self.clock.sleep(seconds)
 
-    def _keep(self, attempt: _Attempt, budget: Budget) -> None:
-        """Wait if the pause is the subject's own; the service's pause is kept by the limiter.
+    def _refuse_long_pause(self, budget: Budget, attempt: _Attempt) -> None:
+        """Do not wait for a pause that outlasts the deadline or, if it is own, the patience.
 
         Raises:
-            Throttled: the pause is too long for the deadline or for the patience.
+            Throttled: with the seconds of the pause.
         """
         pause = attempt.pause
         if pause is None:
@@ -251,8 +221,6 @@ class Service:
             left = min(left, budget.patience.left)
         if pause.seconds >= left:
             raise Throttled(attempt.response.evidence, pause.seconds, own=pause.own)
-        if pause.own:
-            self.wait(budget, attempt.response, pause.seconds)
 
     def _attempt(
         self, budget: Budget, request: Request, origin: str, failures: int, throttles: int
@@ -332,6 +300,14 @@ class Service:
         reset = announced_reset(response.headers)
         if remaining is not None and reset:
             self.limiter.announced(slot, remaining, reset)
+
+
+def _throttled_for_ever(attempt: _Attempt) -> Throttled | Unavailable:
+    """The error of a request that stays throttled although every pause was kept."""
+    pause = attempt.pause
+    if pause is not None and pause.own:
+        return Throttled(attempt.response.evidence, pause.seconds, own=True)
+    return Unavailable(attempt.response.evidence)
 
 
 def _quota_is_spent(response: Response) -> bool:

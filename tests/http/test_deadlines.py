@@ -77,6 +77,11 @@ def reads_nothing(connection: Connection) -> None:
     connection.hang()
 
 
+def answers_once(connection: Connection) -> None:
+    connection.request()
+    connection.answer()
+
+
 SLOW: list[Callable[[Connection], None]] = [
     trickled_status,
     trickled_headers,
@@ -160,7 +165,7 @@ def test_a_dead_address_does_not_use_up_the_time_of_the_next(
 ) -> None:
     """A host with several addresses is reached by the one that answers."""
     real = socket.getaddrinfo
-    with full_backlog() as dead, RawServer(lambda c: c.request() and c.answer()) as server:
+    with full_backlog() as dead, RawServer(answers_once) as server:
 
         def addresses(host: str, port: int, *arguments: object, **options: object) -> object:
             assert (host, port) == ("127.0.0.1", server.port)
@@ -193,7 +198,7 @@ def test_a_hanging_name_resolution_ends(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("trickled", [False, True])
-def test_a_hanging_tls_handshake_ends(tmp_path: Path, *, trickled: bool) -> None:
+def test_a_hanging_tls_handshake_ends(*, trickled: bool) -> None:
     """A server that accepts and then does not finish the handshake."""
 
     def handler(connection: Connection) -> None:
@@ -291,8 +296,8 @@ def test_requests_that_hang_do_not_hold_up_others_beyond_their_deadline() -> Non
         assert time.monotonic() - now < 4
 
 
-def test_a_token_that_does_not_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source of tokens is told the deadline of the request."""
+def test_the_source_of_tokens_is_told_the_deadline() -> None:
+    """A token that does not come in time is not waited for."""
     asked = []
 
     class Tokens(FakeTokens):
@@ -300,7 +305,7 @@ def test_a_token_that_does_not_come_in_time(monkeypatch: pytest.MonkeyPatch) -> 
             asked.append(deadline)
             return super().token(resource)
 
-    with RawServer(lambda c: c.request() and c.answer()) as server:
+    with RawServer(answers_once) as server:
         service = client(server.url, tokens=Tokens())
         service.send(Budget(77), Request("GET", server.url))
     assert asked == [77]

@@ -22,7 +22,8 @@ from local.tools.fuzz.network import ADMIN, MYSITE, NOW, Reply, graph, network, 
 from local.tools.fuzz.target import PromiseBroken, Target
 from shared import app, photos
 from shared.api import api
-from shared.checkpoint import records, runs
+from shared.checkpoint import iso, records, runs
+from shared.checkpoint.documents import parse_document
 from shared.config import settings as program_settings
 from shared.errors import (
     BrokenState,
@@ -37,7 +38,6 @@ from shared.graph import NoPhoto, Unknown, Version
 from shared.model import Outcome, ThumbnailLocation, User
 from shared.sharepoint import Profile, batch, files_of, profiles
 from shared.sync import plan, report
-from shared.sync.scope import Scope
 
 
 def _promised(holds: object, what: object = "") -> None:
@@ -49,7 +49,7 @@ _ID = "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0"
 _OTHER = "7ea91a8d-e32e-41a1-b7bd-d2d185eed0e1"
 _UPN = "adele@contoso.com"
 _PLACE = ThumbnailLocation(MYSITE, "Profile Pictures", _ID)
-_MOMENT = records.iso(NOW)
+_MOMENT = iso(NOW)
 _EVIDENCE = Evidence("sharepoint", "GET", ADMIN)
 _RECORDS = {
     _ID: records.Record(
@@ -60,8 +60,8 @@ _RECORDS = {
         "gone",
         records.Photo('"A1"', "0" * 64, _PLACE),
         _MOMENT,
-        records.Missing(1, "run"),
-        records.Failing(2, "2026-10-01", '"A1"'),
+        missing=records.Missing(1, "run"),
+        failing=records.Failing(2, "2026-10-01", '"A1"'),
     ),
     _OTHER: records.Record(_UPN, Outcome.FAILED, _MOMENT, "run"),
 }
@@ -74,21 +74,21 @@ def _shard(data: bytes) -> None:
     found = records.parse_shard(data)
     _promised(records.parse_shard(records.dump_shard(found)) == found)
     policy = plan.Policy(NOW, "next")
+    user = User(_ID, _UPN)
     for record in found.values():
         for seen in (Version('"A1"'), NoPhoto()):
-            plan.on_version(seen, record, _UPN, policy)
-        plan.on_bytes("0" * 64, plan.Fetch('"A1"'), record, policy)
+            plan.on_version(seen, record, user, policy)
+        plan.on_bytes("0" * 64, plan.Fetch('"A1"'), record, user, policy)
 
 
 def _run(data: bytes) -> None:
     """What is understood can be resumed or closed, shown and written again."""
-    run = runs.from_json(records.parse_document(data))
+    run = runs.from_json(parse_document(data))
     if run is None:
         return
     again = runs.from_json(json.loads(json.dumps(run.to_json()).encode()))
     _promised(again is not None and again.to_json() == run.to_json())
     report.summary(run)
-    Scope([]).position(run.cursor)
     runs.next_run(
         run, run_id="x", version="1", mode=runs.SYNC, scope="scope", now=NOW, interval=43_200.0
     )

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local.host import Host, Keys, Worker
+from local.host import Host, Keys, Worker, http_server
 from tests.local.host.observed import FUNCTION_KEY, MASTER_KEY, ROWS, Row
 from tests.local.host.observed_app import SETTINGS, write
 
@@ -18,11 +18,13 @@ _PATIENCE_SECONDS = 60
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """The observed app on a free port."""
+    """The observed app on a free port; it waits for bodies as long as a busy machine may need."""
     root = write(tmp_path_factory.mktemp("observed") / "app")
     keys = Keys(FUNCTION_KEY, MASTER_KEY)
-    with Worker(root) as worker, Host(worker, root, SETTINGS, keys=keys) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http_server, "_BODY_GRACE_SECONDS", 10 * _PATIENCE_SECONDS)
+        with Worker(root) as worker, Host(worker, root, SETTINGS, keys=keys) as running:
+            yield running
 
 
 def _bytes(row: Row) -> bytes:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,8 +15,21 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from local.host import Answer, Host, HttpAnswer, Keys, Request, Worker, http_server
+from local.host import (
+    Answer,
+    Host,
+    HttpAnswer,
+    Keys,
+    Request,
+    Worker,
+    http_server,
+    server,
+    storage_watch,
+    timers,
+)
+from local.host import __main__ as command
 from local.host.__main__ import load_local_settings
+from shared.config.schedule import Schedule
 
 KEYS = Keys("function-key", "master-key")
 SETTINGS = {"TICK_SCHEDULE": "0 */15 1-5 * * *"}
@@ -297,3 +311,45 @@ def test_local_settings_fill_what_the_environment_lacks(
 
     assert (os.environ["FROM_BOTH"], os.environ["FROM_FILE"]) == ("environment", "file")
     monkeypatch.delenv("FROM_FILE")
+
+
+STORAGE = {"AzureWebJobsStorage__accountName": "account"}
+
+
+@pytest.mark.parametrize(
+    ("more", "followed"),
+    [
+        (STORAGE, ["0 */15 1-5 * * *"]),
+        ({}, []),
+        (STORAGE | {"AzureWebJobs.Tick.Disabled": "1"}, []),
+        (STORAGE | {"TICK_SCHEDULE": "wrong"}, []),
+    ],
+)
+def test_schedules_that_are_followed(
+    app: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, str], followed: list[str]
+) -> None:
+    """Those of enabled timers without an error, and none where the host has no storage."""
+    expected = [Schedule.parse(text) for text in followed]
+    seen: list[Schedule] = []
+    monkeypatch.setattr(timers, "follow", lambda schedule, _: seen.append(schedule))
+    monkeypatch.setattr(server, "_background", lambda work: work())
+    with Worker(app) as worker, Host(worker, app, SETTINGS | more, keys=KEYS) as host:
+        host.follow_schedules()
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert [found.next_after(now) for found in seen] == [s.next_after(now) for s in expected]
+
+
+def test_process_ends_when_storage_is_gone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With status 1 and the reason; without storage settings nothing is watched."""
+    ended: list[int] = []
+    monkeypatch.setattr(command, "_end", ended.append)
+    monkeypatch.setattr(storage_watch, "watch", lambda _: None)
+    monkeypatch.delenv("AzureWebJobsStorage", raising=False)
+    command._end_without_storage()
+    assert ended == []
+    monkeypatch.setenv("AzureWebJobsStorage__accountName", "account")
+    command._end_without_storage()
+    assert ended == [1]
+    assert "https://account.blob.core.windows.net has refused for half a minute" in caplog.text
