@@ -157,7 +157,7 @@ class Engine:
         return self._reader.names(users)
 
     def take_reverified(self) -> int:
-        """How many users were looked at because of their age, since the last time this was asked."""
+        """How many users were looked at because of their age since this was last asked."""
         number, self._reverified = self._reverified, 0
         return number
 

@@ -110,7 +110,7 @@ def test_a_missing_permission_is_found_after_three_users() -> None:
     """A refusal does not pass, so three are enough; the role is named."""
     one = breaker(Canary(False))
     fail(one, 2, DENIED)
-    assert one.cause is None
+    assert not one.cause
     fail(one, 1, DENIED, first=2)
     assert isinstance(one.cause, PermissionMissing)
     assert "Sites.FullControl.All" in str(one.cause)
