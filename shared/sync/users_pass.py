@@ -5,7 +5,7 @@ from concurrent.futures import Future
 
 from shared.checkpoint import Checkpoint
 from shared.errors import PhotoSyncError
-from shared.model import User
+from shared.model import User  # noqa: TC001 - a variable is annotated with it
 from shared.sync import leavers
 from shared.sync.engine import WINDOW_USERS, Engine
 from shared.sync.health import Health

@@ -307,7 +307,7 @@ def test_a_defect_is_answered_without_its_text(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("top secret state of the program")
 
-    monkeypatch.setattr("shared.sync.on_demand.sync_user", broken)
+    monkeypatch.setattr("shared.api.http.sync_user", broken)
     here = served(users=1)
     with caplog.at_level(logging.ERROR, logger="photo_sync"):
         reply = here.post(first(here).id)

@@ -65,7 +65,6 @@ BAD_NAMES = [
     "*@contoso.com",
     "me",
     "$count",
-    "..",
     f"{'a' * 250}@contoso.com",
     "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e",
     "6ea91a8d-e32e-41a1-b7bd-d2d185eed0e00",

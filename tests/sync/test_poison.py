@@ -198,6 +198,22 @@ def test_three_users_who_are_refused(world: Make, operation: str) -> None:
     oracle.verify(here.night())
 
 
+@pytest.mark.parametrize("operation", ["photo.bytes", "file.upload"])
+def test_the_first_three_users_are_refused(world: Make, operation: str) -> None:
+    """B3 on a first night, when nobody was ever done: all others are done in the first firing."""
+    here = world(users=60, shards=4)
+    few_with_photo(here, 10)
+    oracle = Oracle(here)
+    directory = here.tenant.directory
+    sick = [user_id for user_id in here.ids() if directory.people[user_id].photo][:3]
+    for user_id in sick:
+        poison(here, operation, user_id, kind="forbidden")
+    run = here.fire(MAX_CONCURRENCY="1")
+    assert (run.status, outcomes(run)["failed"]) == ("completed", 3)
+    here.tenant.faults.clear()
+    oracle.verify(here.night())
+
+
 def test_one_batch_fails_four_times(world: Make) -> None:
     """B5: a batch that fails for a while, after users who were fine, is tried again."""
     here = world(users=60, shards=4)
