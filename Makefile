@@ -13,16 +13,16 @@ endif
 SETUP := @$(ANY_PYTHON) -m local.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo start test lint bench soak fuzz package clean
+.PHONY: help setup demo start test lint bench soak fuzz mutants package clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-demo: ## a tenant of 500 people, synced twice and once on demand; writes demo/index.html
+demo: ## a tenant of 500 people, synced twice and once on demand; writes demo/index.html (1 minute)
 	$(SETUP) --runtime
 	@$(RUN) local.demo
 
-test: ## everything CI runs
+test: ## everything CI runs (5 minutes)
 	$(SETUP)
 	@$(RUN) local.check
 
@@ -30,21 +30,26 @@ start: ## tenant, storage and functions on port 7071, until Ctrl-C
 	$(SETUP) --runtime
 	@$(RUN) local.start
 
-lint: ## only the static checks of `make test`
-	$(SETUP)
+lint: ## only the static checks of `make test` (half a minute)
+	$(SETUP) --lint
 	@$(RUN) local.check --static
 
-bench: ## requests, bytes, CPU and memory for tenants of up to 100,000 people
-	$(SETUP) --runtime
+bench: ## requests, bytes, CPU and memory for tenants of up to 100,000 people (30 minutes)
+	$(SETUP)
 	@$(RUN) local.tools.bench
 
-soak: ## 20 nights over a changing tenant of 5,000 people, with faults and quotas
+soak: ## 20 nights over a changing tenant of 5,000 people, with faults and quotas (20 minutes)
 	$(SETUP)
 	@$(RUN) local.tools.soak
 
-fuzz: ## spoiled bytes into every parser, for ten minutes
+fuzz: ## hostile bytes into every parser, guided by coverage (10 minutes)
 	$(SETUP)
 	@$(RUN) local.tools.fuzz
+
+mutants: ## does a test fail for each small change of the modules that decide (an hour)
+	$(SETUP)
+	@AZURITE_BLOB=$(CURDIR)/node_modules/azurite/dist/src/blob/main.js $(RUN) mutmut run
+	@$(RUN) mutmut results
 
 package: ## the zip to deploy, with its dependencies
 	@$(ANY_PYTHON) -m local.package
@@ -53,4 +58,4 @@ setup: ## virtual environment, packages and Azurite, whatever is missing
 	$(SETUP)
 
 clean: ## remove what was built or installed
-	rm -rf .venv node_modules demo dist .coverage .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv node_modules demo dist .coverage .hypothesis .mypy_cache .ruff_cache .import_linter_cache .fuzz mutants

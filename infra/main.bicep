@@ -1,6 +1,8 @@
-metadata description = 'Photo Sync from an empty subscription: identity, storage, monitoring, function app, alerts, workbook. What it cannot grant, the app roles in Microsoft 365, is in permissions/.'
+metadata description = 'Photo Sync from an empty subscription: identity, storage, monitoring, function app, alerts, workbook. It cannot grant the app roles in Microsoft 365 (permissions/) and cannot register the portal in Entra ID (entra-portal/).'
 
 targetScope = 'subscription'
+
+import { grantCommand, grantCommandPowerShell, portalCommand, switchedOn } from 'modules/commands.bicep'
 
 // ---- where and what ---------------------------------------------------------------------------
 
@@ -14,18 +16,19 @@ param environmentName string
 param location string
 
 @description('Name of the resource group. Empty: rg-photo-sync-<environment name>.')
+@maxLength(90)
 param resourceGroupName string = ''
 
 @description('Further tags for every resource.')
-param tags object = {}
+param tags { *: string } = {}
 
-// ---- the program's settings; defaults and meaning as in shared/settings.py ----------------------
+// ---- settings of the program: the defaults are those of the program -----------------------------
 
 @description('SHAREPOINT_TENANT: contoso stands for https://contoso.sharepoint.com. May be empty only when both SharePoint URLs are given.')
 param sharePointTenant string
 
 @description('CLOUD: Microsoft cloud in which Microsoft 365 lives.')
-@allowed([ 'global', 'usgov', 'dod', 'china' ])
+@allowed(['global', 'usgov', 'dod', 'china'])
 param cloud string = 'global'
 
 @description('GRAPH_URL: Microsoft Graph root without version. Empty: that of the cloud.')
@@ -39,6 +42,9 @@ param sharePointMySiteUrl string = ''
 
 @description('SHAREPOINT_ADMIN_URL: tenant admin site. Empty: from the tenant name.')
 param sharePointAdminUrl string = ''
+
+@description('SHAREPOINT_SATELLITES: My Site hosts of other geographies, separated by commas. Empty: only those that are named after the tenant.')
+param sharePointSatellites string = ''
 
 @description('TARGET_TENANT_ID: tenant of Microsoft 365 when it is not the tenant of this subscription.')
 param targetTenantId string = ''
@@ -58,8 +64,8 @@ param syncSchedule string = '0 */15 1-5 * * *'
 @description('RUN_INTERVAL_HOURS: least time between the starts of two runs.')
 param runIntervalHours string = '12'
 
-@description('USER_FILTER: OData filter for who is in scope.')
-param userFilter string = 'accountEnabled eq true and userType eq \'Member\' and assignedPlans/any(p:p/service eq \'exchange\' and p/capabilityStatus eq \'Enabled\')'
+@description('USER_FILTER: OData filter for who is in scope. Empty: the default of the program.')
+param userFilter string = ''
 
 @description('SYNC_GROUP_ID: object id of a group; only its transitive members are in scope. For pilots.')
 param syncGroupId string = ''
@@ -79,6 +85,9 @@ param removalLimit string = '5%'
 @description('REVERIFY_DAYS: an unchanged photo is checked again after so many days; 0: never.')
 param reverifyDays string = '30'
 
+@description('LEAVER_DAYS: a user who is gone from the directory loses the thumbnails after so many days; 0: never.')
+param leaverDays string = '30'
+
 @description('THUMBNAIL_SIZES: longest side in pixels of small, medium and large.')
 param thumbnailSizes string = '48,96,300'
 
@@ -86,15 +95,21 @@ param thumbnailSizes string = '48,96,300'
 param timeBudgetSeconds string = '1500'
 
 @description('MAX_CONCURRENCY: most requests in flight per service.')
-param maxConcurrency string = '8'
+param maxConcurrency string = '32'
+
+@description('PILOT: allows the pilot call, which writes the values of one user back.')
+param pilot string = 'false'
+
+@description('PORTAL_CLIENT_ID: client id of the app registration that people sign in to. Empty: no portal.')
+param portalClientId string = ''
 
 @description('COMPANY: decorates the User-Agent that Microsoft 365 sees.')
 param company string = 'PhotoSync'
 
 // ---- the platform -------------------------------------------------------------------------------
 
-@description('Memory of an instance in MB.')
-@allowed([ 512, 2048, 4096 ])
+@description('Memory of an instance in MB. Less than 2048 is too little for the largest photos.')
+@allowed([2048, 4096])
 param instanceMemoryMB int = 2048
 
 @description('Address that gets an e-mail when a night goes wrong. Empty: alerts show in the portal only.')
@@ -124,24 +139,44 @@ param recoveryDays int = 14
 @maxValue(3650)
 param reportRetentionDays int = 365
 
+@description('Days after which the audit log of the portal is deleted.')
+@minValue(7)
+@maxValue(3650)
+param auditRetentionDays int = 90
+
 @description('Virtual network with private endpoint for the blobs and one fixed outgoing address.')
 param virtualNetwork bool = false
 
-@description('Address range of that network, at least a /24.')
+@description('Address range of that network, /25 or larger.')
 param virtualNetworkPrefix string = '10.250.0.0/24'
 
-@description('Client id of an app registration: SyncHttp then asks for an Entra token besides the function key. Empty: key only.')
-param signInClientId string = ''
+@description('What refuses people who are not signed in to the portal. code: the program. platform: App Service, before it calls the program; the paths of SyncHttp are excluded.')
+@allowed(['code', 'platform'])
+param portalAccess string = 'code'
 
-@description('Client ids of applications that may call SyncHttp when sign-in is on. Empty: all that get a token for it.')
-param signInAllowedApplications array = []
+@description('How sign-in works without a secret. federated: the managed identity is a federated credential of the app registration. idToken: no credential at all; always used when Microsoft 365 is in another tenant.')
+@allowed(['federated', 'idToken'])
+param portalSignIn string = 'federated'
+
+@description('Whether the commands that are printed grant Sites.Selected on the My Site host instead of Sites.FullControl.All. Nothing else depends on it.')
+param narrowRoles bool = false
 
 var serviceName = 'sync'
 var packageContainer = 'app-package'
 var token = toLower(uniqueString(subscription().id, environmentName, location))
+var grants = {
+  cloud: cloud
+  graphUrl: graphUrl
+  targetTenantId: targetTenantId
+  targetClientId: targetClientId
+  withGroup: !empty(syncGroupId)
+  narrow: narrowRoles
+  sharePointTenant: sharePointTenant
+  mySiteUrl: sharePointMySiteUrl
+}
 var allTags = union(tags, { 'azd-env-name': environmentName })
 
-resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: empty(resourceGroupName) ? 'rg-photo-sync-${environmentName}' : resourceGroupName
   location: location
   tags: allTags
@@ -170,6 +205,7 @@ module storage 'modules/storage.bicep' = {
     privateOnly: virtualNetwork
     recoveryDays: recoveryDays
     reportRetentionDays: reportRetentionDays
+    auditRetentionDays: auditRetentionDays
   }
 }
 
@@ -220,6 +256,7 @@ module app 'modules/app.bicep' = {
       LOGIN_URL: loginUrl
       SHAREPOINT_MYSITE_URL: sharePointMySiteUrl
       SHAREPOINT_ADMIN_URL: sharePointAdminUrl
+      SHAREPOINT_SATELLITES: sharePointSatellites
       TARGET_TENANT_ID: targetTenantId
       TARGET_CLIENT_ID: targetClientId
       CHECKPOINT_CONNECTION: 'AzureWebJobsStorage'
@@ -233,15 +270,23 @@ module app 'modules/app.bicep' = {
       REMOVAL_CONFIRMATIONS: removalConfirmations
       REMOVAL_LIMIT: removalLimit
       REVERIFY_DAYS: reverifyDays
+      LEAVER_DAYS: leaverDays
       THUMBNAIL_SIZES: thumbnailSizes
       TIME_BUDGET_SECONDS: timeBudgetSeconds
       MAX_CONCURRENCY: maxConcurrency
+      PILOT: pilot
+      PORTAL_CLIENT_ID: portalClientId
       COMPANY: company
     }
     instanceMemoryMB: instanceMemoryMB
     subnetId: virtualNetwork ? network!.outputs.appSubnetId : ''
-    signInClientId: signInClientId
-    signInAllowedApplications: signInAllowedApplications
+    portal: {
+      clientId: portalClientId
+      tenantId: empty(targetTenantId) ? tenant().tenantId : targetTenantId
+      access: portalAccess
+      // The identity can be a credential of an app registration of its own tenant only.
+      signIn: empty(targetTenantId) ? portalSignIn : 'idToken'
+    }
   }
 }
 
@@ -276,7 +321,7 @@ output AZURE_RESOURCE_GROUP string = group.name
 @description('Name of the function app.')
 output FUNCTION_APP_NAME string = app.outputs.name
 
-@description('Where SyncHttp answers.')
+@description('Where the functions answer.')
 output FUNCTION_APP_URL string = app.outputs.url
 
 @description('Storage account of host and checkpoint.')
@@ -291,8 +336,32 @@ output IDENTITY_CLIENT_ID string = identity.outputs.clientId
 @description('Object id of the identity, to which the Entra administrator grants the app roles.')
 output IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 
-@description('What the Entra administrator runs next, once.')
-output GRANT_COMMAND string = 'infra/permissions/grant.sh --principal-id ${identity.outputs.principalId}${empty(syncGroupId) ? '' : ' --with-group'}'
+@description('What is switched on. A value that azd cannot read, such as yes for true, has no effect and is missing here.')
+output SWITCHED_ON string = switchedOn({
+  virtualNetwork: virtualNetwork
+  portalClientId: portalClientId
+  alertEmail: alertsEnabled ? alertEmail : ''
+  alertActionGroupId: alertsEnabled ? alertActionGroupId : ''
+  alertsEnabled: alertsEnabled
+  logAnalyticsWorkspaceId: logAnalyticsWorkspaceId
+  targetTenantId: targetTenantId
+  syncGroupId: syncGroupId
+  narrowRoles: narrowRoles
+  dryRun: dryRun
+  pilot: pilot
+})
+
+@description('What the Entra administrator runs next, once, in bash.')
+output GRANT_COMMAND string = grantCommand(grants, identity.outputs.principalId)
+
+@description('The same for PowerShell.')
+output GRANT_COMMAND_POWERSHELL string = grantCommandPowerShell(grants, identity.outputs.principalId)
+
+@description('What the Entra administrator runs to register the portal, once, in bash.')
+output PORTAL_COMMAND string = portalCommand(grants, identity.outputs.principalId, app.outputs.url)
+
+@description('Where people find their photo. Empty: no portal.')
+output PORTAL_URL string = empty(portalClientId) ? '' : '${app.outputs.url}/api/portal'
 
 @description('Public address that Microsoft 365 sees when the virtual network is on.')
 output OUTBOUND_ADDRESS string = virtualNetwork ? network!.outputs.outboundAddress : ''

@@ -3,10 +3,9 @@
     python3 -m local.checks --url https://<app>.azurewebsites.net [--az]
     python3 -m local.checks --url … --pilot adele@contoso.com --out pilot.txt
 
-The function key comes from the variable PHOTO_SYNC_KEY, or by the Azure CLI; where Entra sign-in
-stands in front of the app, a token from PHOTO_SYNC_TOKEN. With `--az` the Azure CLI (signed in) is
-asked besides for what the app cannot know. Exit status: 0 all is well, 1 something is not, 2 wrong
-usage. Python 3.12 or newer, standard library only.
+The function key comes from the variable PHOTO_SYNC_KEY, or by the Azure CLI. With `--az` the Azure
+CLI (signed in) is asked besides for what the app cannot know. Exit status: 0 all is well, 1
+something is not, 2 wrong usage. Python 3.12 or newer, standard library only.
 """
 
 import argparse
@@ -49,14 +48,11 @@ class Caller:
     Args:
         url: origin of the app.
         key: function key.
-        token: for the sign-in in front of it; "" for none.
     """
 
-    def __init__(self, url: str, key: str, token: str = "") -> None:
+    def __init__(self, url: str, key: str) -> None:
         self._url = url
         self._headers = {"x-functions-key": key, "Accept": "application/json"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
         self._opener = urllib.request.build_opener(_NoRedirect)
 
     def ask(self, method: str, path: str) -> dict[str, Any]:
@@ -85,7 +81,7 @@ class Caller:
 
 def _reason(status: int, body: bytes) -> str:
     hints = {
-        401: "the function key is wrong or missing (PHOTO_SYNC_KEY, PHOTO_SYNC_TOKEN)",
+        401: "the function key is wrong or missing (PHOTO_SYNC_KEY)",
         403: "access is refused in front of the app: network rules, or sign-in",
         404: "no such function or user: is the app deployed, are both functions listed",
     }
@@ -129,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _caller(url: str, az: Az, app: App | None = None) -> Caller:
     key = os.environ.get("PHOTO_SYNC_KEY") or az.key(app or az.app(urlsplit(url).netloc))
-    return Caller(url, key, os.environ.get("PHOTO_SYNC_TOKEN", ""))
+    return Caller(url, key)
 
 
 def _checks(url: str, principal: str, *, with_az: bool) -> int:

@@ -5,6 +5,7 @@ Python 3.13. Does only what is missing or out of date, so it costs a moment when
 
     python3 -m local.setup            for `make test`
     python3 -m local.setup --runtime  what `make demo` and `make start` need
+    python3 -m local.setup --lint     what `make lint` needs: no Node.js, no large packages
 """
 
 from __future__ import annotations
@@ -21,11 +22,22 @@ import time
 from pathlib import Path
 from typing import Iterator, Sequence  # noqa: UP035 - collections.abc is not generic in 3.8
 
+from local.support.browser import find_browser
+
 _ROOT = Path(__file__).resolve().parent.parent
 _WINDOWS = os.name == "nt"
 _PYTHON = "3.13"
 _NODE_AT_LEAST = 20
 _STAMP = ".photo-sync-{}"
+_RUNTIME = "requirements.txt"
+_LISTS = {
+    "runtime": "requirements-local.txt",
+    "lint": "requirements-lint.txt",
+    "dev": "requirements-dev.txt",
+}
+"""Lists of packages; each holds the ones before it, and the first one those of the app."""
+
+_DURATIONS = {"runtime": "about 15 s", "lint": "about 30 s", "dev": "about a minute"}
 _TICK_SECONDS = 0.2
 _LOG_TAIL_LINES = 25
 
@@ -80,7 +92,7 @@ def _output(command: list[str]) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _require() -> tuple[str, str]:
+def _require(*, node_too: bool) -> tuple[str, str]:
     """Interpreter and npm to use; SetupFailed names everything missing in one line."""
     missing = []
     python = find_python()
@@ -91,36 +103,62 @@ def _require() -> tuple[str, str]:
         )
     node, npm = shutil.which("node"), shutil.which("npm")
     version = re.match(r"v(\d+)", _output([node, "--version"])) if node else None
-    if version is None or int(version[1]) < _NODE_AT_LEAST or npm is None:
+    if node_too and (version is None or int(version[1]) < _NODE_AT_LEAST or npm is None):
         missing.append(f"Node.js {_NODE_AT_LEAST} or newer with npm (https://nodejs.org)")
-    if python is None or npm is None or missing:
+    if python is None or missing:
         raise SetupFailed("Missing: " + " and ".join(missing))
-    return python, npm
+    return python, npm or ""
 
 
-def prepare(root: Path, *, runtime_only: bool = False) -> None:
+def prepare(root: Path, *, packages: str = "dev") -> None:
     """Bring virtual environment and node_modules up to date.
+
+    Args:
+        root: of the project.
+        packages: "runtime", "lint" (which needs no node_modules) or "dev".
 
     Raises:
         SetupFailed: a tool is missing, or a step failed (with the end of what it printed).
     """
-    python, npm = _require()
+    with_node = packages != "lint"
+    python, npm = _require(node_too=with_node)
     own = venv_python(root)
     if not _is_wanted(str(own)):
         title = "Creating .venv with Python " + _PYTHON
         _step(title, [python, "-m", "venv", "--clear", str(root / ".venv")], root)
-    runtime, everything = root / "requirements.txt", root / "requirements-dev.txt"
-    full = _Stamp(root / ".venv" / _STAMP.format("dev"), [runtime, everything])
-    lean = _Stamp(root / ".venv" / _STAMP.format("runtime"), [runtime])
-    if not full.current and not (runtime_only and lean.current):
-        wanted, stamp = (runtime, lean) if runtime_only else (everything, full)
+    names = list(_LISTS)
+    stamps = {}
+    for position, name in enumerate(names):
+        lists = [_RUNTIME] + [_LISTS[each] for each in names[: position + 1]]
+        file = root / ".venv" / _STAMP.format(name)
+        stamps[name] = _Stamp(file, [root / each for each in lists])
+    if not any(stamps[name].current for name in names[names.index(packages) :]):
+        title = f"Installing Python packages of {_LISTS[packages]} ({_DURATIONS[packages]})"
         install = [str(own), "-m", "pip", "install", "--disable-pip-version-check", "-r"]
-        _step(f"Installing Python packages ({wanted.name})", [*install, str(wanted)], root)
-        stamp.write()
+        _step(title, [*install, str(root / _LISTS[packages])], root)
+        stamps[packages].write()
+    if not with_node:
+        return
     modules = _Stamp(root / "node_modules" / _STAMP.format("npm"), [root / "package-lock.json"])
     if not modules.current:
-        _step("Installing Azurite from npm", [npm, "ci", "--ignore-scripts"], root)
+        title = "Installing Azurite from npm (about 20 s)"
+        _step(title, [npm, "ci", "--ignore-scripts"], root)
         modules.write()
+    if packages == "dev":
+        _install_browser(root)
+
+
+def _install_browser(root: Path) -> None:
+    """Install Chromium for the tests of the pages where that is possible without a question.
+
+    That is as root on Debian and Ubuntu; elsewhere the tests use what is there, or are skipped.
+    """
+    apt = shutil.which("apt-get")
+    if find_browser() or apt is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    _step("Updating the list of Debian packages", [apt, "update", "-qq"], root)
+    install = [apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+    _step("Installing Chromium (about 30 s)", install, root)
 
 
 class _Stamp:
@@ -171,11 +209,19 @@ def _step(title: str, command: list[str], root: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None, root: Path = _ROOT) -> int:
     """Prepare the clone; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python3 -m local.setup", description=__doc__)
-    parser.add_argument("--runtime", action="store_true", help="without the tools for tests")
+    parser = argparse.ArgumentParser(
+        prog="python3 -m local.setup",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kinds = parser.add_mutually_exclusive_group()
+    for name, told in (("runtime", "without the tools for tests"), ("lint", "only for make lint")):
+        kinds.add_argument(
+            f"--{name}", action="store_const", const=name, dest="packages", help=told
+        )
     options = parser.parse_args(arguments)
     try:
-        prepare(root, runtime_only=options.runtime)
+        prepare(root, packages=options.packages or "dev")
     except SetupFailed as error:
         print(error, file=sys.stderr)
         return 1

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from azure.storage.blob import ContainerClient
 
@@ -23,7 +22,7 @@ from shared.config import Settings, load
 from shared.graph import Graph
 from shared.http import Budget, ManagedIdentity, Service, Tokens
 from shared.log import InvocationLog
-from shared.sharepoint import FolderCache, ReadOnlySharePoint, SharePoint, owns
+from shared.sharepoint import FolderCache, Hosts, ReadOnlySharePoint, SharePoint
 
 _log = logging.getLogger("photo_sync")
 
@@ -53,12 +52,7 @@ class App:
         self._graph = self._service("graph", lambda origin: origin == settings.graph_url)
         self._sharepoint = self._service(
             "sharepoint",
-            partial(
-                owns,
-                mysite=settings.mysite_url,
-                admin=settings.admin_url,
-                satellites=settings.sharepoint_satellites,
-            ),
+            Hosts(settings.mysite_url, settings.admin_url, settings.sharepoint_satellites).owns,
         )
         self._folders = FolderCache(clock)
         self._storage = Storage(settings, self.identity, clock)
@@ -137,6 +131,14 @@ class App:
     def container(self) -> ContainerClient:
         """The checkpoint's container, to look into."""
         return self._storage.container()
+
+    def blobs(self, deadline: float) -> ContainerClient:
+        """The checkpoint's container, for blobs of other kinds than the checkpoint's.
+
+        Args:
+            deadline: monotonic seconds after which storage is not waited for.
+        """
+        return self._storage.container(deadline)
 
     def pool(self) -> ThreadPoolExecutor:
         """Threads for one invocation; each has at most one request in flight."""

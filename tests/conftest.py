@@ -1,5 +1,6 @@
 """Fixtures of the tests of the whole program."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -13,6 +14,15 @@ from shared.checkpoint.store import Checkpoint
 from tests.support.blob_faults import BlobFaults, program
 from tests.support.served_world import Served
 from tests.support.world import World
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once for each tool that is missing what was not checked for want of it."""
+    skipped = [r.longrepr[2] for r in terminalreporter.stats.get("skipped", [])]
+    reasons = Counter(text.removeprefix("Skipped: ") for text in skipped)
+    for reason, count in sorted(reasons.items()):
+        if " is missing: " in reason:
+            terminalreporter.write_line(f"Not checked, {count} tests: {reason}", yellow=True)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ param name string
 param location string
 
 @description('Tags of the resources.')
-param tags object
+param tags { *: string }
 
 @description('Resource id of the Application Insights component.')
 param appInsightsId string
@@ -77,37 +77,39 @@ resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) 
   }
 }
 
-var mailGroups = empty(email) ? [] : [ mail.id ]
-var givenGroups = empty(actionGroupId) ? [] : [ actionGroupId ]
+var mailGroups = empty(email) ? [] : [mail.id]
+var givenGroups = empty(actionGroupId) ? [] : [actionGroupId]
 
-resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
-  name: 'alert-${name}-${rule.key}'
-  location: location
-  tags: tags
-  kind: 'LogAlert'
-  properties: {
-    displayName: rule.title
-    description: 'What to do: docs/operate.md, "${rule.key}".'
-    severity: rule.severity
-    enabled: enabled
-    autoMitigate: true
-    scopes: [ appInsightsId ]
-    evaluationFrequency: 'PT1H'
-    windowSize: 'P2D' // longer than any ago() in the queries, which choose their own span
-    criteria: {
-      allOf: [
-        {
-          query: rule.query
-          timeAggregation: 'Count'
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
-        }
-      ]
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for rule in rules: {
+    name: 'alert-${name}-${rule.key}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: rule.title
+      description: 'What to do: docs/operate.md, "${rule.key}".'
+      severity: rule.severity
+      enabled: enabled
+      autoMitigate: true
+      scopes: [appInsightsId]
+      evaluationFrequency: 'PT1H'
+      windowSize: 'P2D' // longer than any ago() in the queries, which choose their own span
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: 0
+            failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+          }
+        ]
+      }
+      actions: { actionGroups: union(mailGroups, givenGroups) }
     }
-    actions: { actionGroups: union(mailGroups, givenGroups) }
   }
-}]
+]
 
 @description('Names of the rules.')
-output names array = [for rule in rules: 'alert-${name}-${rule.key}']
+output names string[] = [for rule in rules: 'alert-${name}-${rule.key}']

@@ -1,4 +1,4 @@
-metadata description = 'The function app on Flex Consumption: one plan, one site, its settings, optionally Entra sign-in in front of SyncHttp.'
+metadata description = 'The function app on Flex Consumption: one plan, one site, its settings, optionally sign-in with Entra ID for the portal.'
 
 @description('Name of the function app.')
 @minLength(2)
@@ -12,7 +12,7 @@ param planName string
 param location string
 
 @description('Tags of the resources.')
-param tags object
+param tags { *: string }
 
 @description('Service name in azure.yaml, by which azd finds the site.')
 param serviceName string
@@ -33,20 +33,34 @@ param packageContainerUrl string
 param appInsightsConnectionString string
 
 @description('Settings of the program, name to text.')
-param syncSettings object
+param syncSettings { *: string }
 
 @description('Memory of an instance in MB.')
-@allowed([ 512, 2048, 4096 ])
+@allowed([2048, 4096])
 param instanceMemoryMB int
 
 @description('Resource id of the subnet for outgoing traffic. Empty: none.')
 param subnetId string
 
-@description('Client id of an app registration: callers of SyncHttp must bring an Entra token for it. Empty: function key only.')
-param signInClientId string
+@description('Sign-in to the portal; clientId empty: none.')
+param portal portalType
 
-@description('Client ids that may call when sign-in is on. Empty: every application that gets a token for the registration.')
-param signInAllowedApplications array
+type portalType = {
+  @description('Client id of the app registration that people sign in to.')
+  clientId: string
+  @description('Tenant of that registration and of all who may sign in.')
+  tenantId: string
+  @description('What refuses people who are not signed in: the program, or App Service before it calls the program.')
+  access: 'code' | 'platform'
+  @description('federated: the managed identity is a federated credential of the registration. idToken: no credential.')
+  signIn: 'federated' | 'idToken'
+}
+
+// Named in authsettingsV2 as the setting of the client secret, this setting holds the client id of
+// the identity that takes the place of a secret (Microsoft Learn: Configure Microsoft Entra sign-in).
+var federatedSetting = 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
+var hasPortal = !empty(portal.clientId)
+var federated = hasPortal && portal.signIn == 'federated'
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
@@ -98,14 +112,20 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
 resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: site
   name: 'appsettings'
-  properties: union(syncSettings, {
-    AzureWebJobsStorage__blobServiceUri: blobEndpoint
-    AzureWebJobsStorage__credential: 'managedidentity'
-    AzureWebJobsStorage__clientId: identityClientId
-    APPLICATIONINSIGHTS_CONNECTION_STRING: appInsightsConnectionString
-    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
-    MANAGED_IDENTITY_CLIENT_ID: identityClientId
-  })
+  properties: union(
+    syncSettings,
+    {
+      AzureWebJobsStorage__blobServiceUri: blobEndpoint
+      AzureWebJobsStorage__credential: 'managedidentity'
+      AzureWebJobsStorage__clientId: identityClientId
+      APPLICATIONINSIGHTS_CONNECTION_STRING: appInsightsConnectionString
+      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+      AzureWebJobsDisableHomepage: 'true'
+      MANAGED_IDENTITY_CLIENT_ID: identityClientId
+    },
+    hasPortal ? { WEBSITE_AUTH_AAD_ALLOWED_TENANTS: portal.tenantId } : {},
+    federated ? { '${federatedSetting}': identityClientId } : {}
+  )
 }
 
 resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
@@ -120,35 +140,56 @@ resource noPublishingPassword 'Microsoft.Web/sites/basicPublishingCredentialsPol
   properties: { allow: false }
 }
 
-resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(signInClientId)) {
+// The flag that App Service sets itself while this is on, WEBSITE_AUTH_ENABLED, must never be a
+// setting: with it and without the layer in front, the host takes any forged identity for real.
+resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (hasPortal) {
   parent: site
   name: 'authsettingsV2'
   properties: {
-    platform: { enabled: true }
-    globalValidation: {
-      requireAuthentication: true
-      unauthenticatedClientAction: 'Return401'
+    platform: { enabled: true, runtimeVersion: '~1' }
+    globalValidation: portal.access == 'platform'
+      ? {
+          requireAuthentication: true
+          unauthenticatedClientAction: 'RedirectToLoginPage'
+          redirectToProvider: 'azureactivedirectory'
+          excludedPaths: ['/api/sync', '/api/sync/*']
+        }
+      : {
+          requireAuthentication: false
+          unauthenticatedClientAction: 'AllowAnonymous'
+          redirectToProvider: 'azureactivedirectory'
+        }
+    httpSettings: {
+      requireHttps: true
+      routes: { apiPrefix: '/.auth' }
+      forwardProxy: { convention: 'NoProxy' }
     }
-    httpSettings: { requireHttps: true }
+    login: {
+      tokenStore: { enabled: false } // would need a secret; nobody reads the tokens
+      cookieExpiration: { convention: 'FixedTime', timeToExpiration: '08:00:00' }
+      nonce: { validateNonce: true, nonceExpirationInterval: '00:05:00' }
+      preserveUrlFragmentsForLogins: false
+      allowedExternalRedirectUrls: []
+    }
     identityProviders: {
       azureActiveDirectory: {
         enabled: true
-        registration: {
-          clientId: signInClientId
-          openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
-        }
-        validation: {
-          allowedAudiences: [ signInClientId, 'api://${signInClientId}' ]
-          defaultAuthorizationPolicy: empty(signInAllowedApplications) ? {} : { allowedApplications: signInAllowedApplications }
-        }
+        registration: union(
+          {
+            clientId: portal.clientId
+            openIdIssuer: '${environment().authentication.loginEndpoint}${portal.tenantId}/v2.0'
+          },
+          federated ? { clientSecretSettingName: federatedSetting } : {}
+        )
+        validation: { allowedAudiences: [portal.clientId] }
       }
     }
-    login: { tokenStore: { enabled: false } }
   }
+  dependsOn: [settings] // the sign-in reads one of them
 }
 
 @description('Name of the function app.')
 output name string = site.name
 
-@description('Where SyncHttp answers.')
+@description('Where the functions answer.')
 output url string = 'https://${site.properties.defaultHostName}'

@@ -10,7 +10,7 @@ param workspaceName string
 param location string
 
 @description('Tags of the resources.')
-param tags object
+param tags { *: string }
 
 @description('Resource id of an existing Log Analytics workspace. Empty: a new one is created.')
 param existingWorkspaceId string

@@ -7,17 +7,21 @@ param name string
 param location string
 
 @description('Tags of the resources.')
-param tags object
+param tags { *: string }
 
-@description('Address range of the network: at least a /24, divided into two /26.')
+@description('Address range of the network: /25 or larger, divided into two /26.')
 param addressPrefix string
 
 @description('Resource id of the storage account that gets the private endpoint.')
 param storageAccountId string
 
+var prefixLength = int(last(split(addressPrefix, '/')))
+var range = prefixLength <= 25
+  ? addressPrefix
+  : fail('VIRTUAL_NETWORK_PREFIX=${addressPrefix} is too small: it must be a /25 or larger, because two subnets of /26 are taken from it.')
 var blobZoneName = 'privatelink.blob.${environment().suffixes.storage}'
 
-resource address 'Microsoft.Network/publicIPAddresses@2024-05-01' = {
+resource address 'Microsoft.Network/publicIPAddresses@2025-05-01' = {
   name: 'pip-${name}'
   location: location
   tags: tags
@@ -26,28 +30,28 @@ resource address 'Microsoft.Network/publicIPAddresses@2024-05-01' = {
 }
 
 // Calls to Graph and SharePoint need a way out; this one has an address that Conditional Access can name.
-resource gateway 'Microsoft.Network/natGateways@2024-05-01' = {
+resource gateway 'Microsoft.Network/natGateways@2025-05-01' = {
   name: 'ng-${name}'
   location: location
   tags: tags
   sku: { name: 'Standard' }
   properties: {
     idleTimeoutInMinutes: 4
-    publicIpAddresses: [ { id: address.id } ]
+    publicIpAddresses: [{ id: address.id }]
   }
 }
 
-resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   name: 'vnet-${name}'
   location: location
   tags: tags
   properties: {
-    addressSpace: { addressPrefixes: [ addressPrefix ] }
+    addressSpace: { addressPrefixes: [range] }
     subnets: [
       {
         name: 'app'
         properties: {
-          addressPrefix: cidrSubnet(addressPrefix, 26, 0)
+          addressPrefix: cidrSubnet(range, 26, 0)
           natGateway: { id: gateway.id }
           delegations: [
             {
@@ -60,7 +64,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
       {
         name: 'endpoints'
         properties: {
-          addressPrefix: cidrSubnet(addressPrefix, 26, 1)
+          addressPrefix: cidrSubnet(range, 26, 1)
           privateEndpointNetworkPolicies: 'Disabled'
         }
       }
@@ -68,12 +72,12 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
   }
 }
 
-resource appSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
+resource appSubnet 'Microsoft.Network/virtualNetworks/subnets@2025-05-01' existing = {
   parent: network
   name: 'app'
 }
 
-resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
+resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2025-05-01' existing = {
   parent: network
   name: 'endpoints'
 }
@@ -95,7 +99,7 @@ resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01'
   }
 }
 
-resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
+resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = {
   name: 'pe-${name}-blob'
   location: location
   tags: tags
@@ -106,17 +110,17 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
         name: 'blob'
         properties: {
           privateLinkServiceId: storageAccountId
-          groupIds: [ 'blob' ]
+          groupIds: ['blob']
         }
       }
     ]
   }
 }
 
-resource zones 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = {
+resource zones 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-01' = {
   parent: endpoint
   name: 'default'
-  dependsOn: [ link ]
+  dependsOn: [link]
   properties: {
     privateDnsZoneConfigs: [
       {

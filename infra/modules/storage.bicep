@@ -9,7 +9,7 @@ param name string
 param location string
 
 @description('Tags of the resources.')
-param tags object
+param tags { *: string }
 
 @description('Object id of the identity that reads and writes the blobs.')
 param principalId string
@@ -28,10 +28,15 @@ param privateOnly bool
 @maxValue(365)
 param recoveryDays int
 
-@description('Days after which run reports are deleted. They name users.')
+@description('Days after which run reports and broken documents are deleted. They name users.')
 @minValue(7)
 @maxValue(3650)
 param reportRetentionDays int
+
+@description('Days after which the audit log of the portal is deleted.')
+@minValue(7)
+@maxValue(3650)
+param auditRetentionDays int
 
 // Storage Blob Data Owner: what the Functions host needs for its own locks, timers and keys.
 var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
@@ -81,10 +86,12 @@ resource checkpoint 'Microsoft.Storage/storageAccounts/blobServices/containers@2
 }
 
 // Rules about versions are accepted only where versioning is on already, hence dependsOn.
+// No rule deletes a current blob of the package, of the host or of state/: the app needs them for
+// as long as it exists. Their earlier versions go, wherever they are.
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = {
   parent: account
   name: 'default'
-  dependsOn: [ blobs ]
+  dependsOn: [blobs]
   properties: {
     policy: {
       rules: [
@@ -93,7 +100,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
           type: 'Lifecycle'
           enabled: true
           definition: {
-            filters: { blobTypes: [ 'blockBlob' ], prefixMatch: [ '${checkpointContainer}/' ] }
+            filters: { blobTypes: ['blockBlob'] }
             actions: { version: { delete: { daysAfterCreationGreaterThan: recoveryDays } } }
           }
         }
@@ -102,8 +109,29 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
           type: 'Lifecycle'
           enabled: true
           definition: {
-            filters: { blobTypes: [ 'blockBlob', 'appendBlob' ], prefixMatch: [ '${checkpointContainer}/runs/' ] }
+            filters: {
+              blobTypes: ['blockBlob', 'appendBlob']
+              prefixMatch: ['${checkpointContainer}/runs/', '${checkpointContainer}/broken/']
+            }
             actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: reportRetentionDays } } }
+          }
+        }
+        {
+          name: 'old-audit-logs'
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: { blobTypes: ['appendBlob'], prefixMatch: ['${checkpointContainer}/audit/'] }
+            actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: auditRetentionDays } } }
+          }
+        }
+        {
+          name: 'old-portal-limits' // how often a person called within the last hour
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${checkpointContainer}/portal/limits/'] }
+            actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: 1 } } }
           }
         }
       ]

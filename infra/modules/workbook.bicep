@@ -4,7 +4,7 @@ metadata description = 'The nights as charts: users, outcomes, requests, throttl
 param location string
 
 @description('Tags of the resource.')
-param tags object
+param tags { *: string }
 
 @description('Title in the portal.')
 param title string

@@ -1,4 +1,4 @@
-"""`make demo`: two nights and one on-demand call over an emulated tenant, shown as a page."""
+"""`make demo`: two nights, a call for one user, and a visit to the portal, shown as a page."""
 
 import argparse
 import json
@@ -13,12 +13,14 @@ from urllib.parse import quote
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
-from local.support.azurite import AzuriteFailed
 from local.demo.page import OUTSIDE, Card, Night, Page, Shown, render
+from local.demo.portal_visit import Visit, VisitFailed, visit
+from local.support.arguments import positive
+from local.support.azurite import AzuriteFailed
 from local.support.stack import ROOT, Stack, StackFailed, end_on_sigterm
+from local.support.terminal import Progress, bold, table
 from local.tenant import Person
 from local.tenant.pictures import Gallery
-from local.support.terminal import Progress, bold, table
 
 _FOLDER = ROOT / "demo"
 _CONTAINER = "photo-sync"
@@ -36,7 +38,7 @@ class DemoFailed(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
-    parser.add_argument("--users", type=int, default=500, help="people in the tenant (500)")
+    parser.add_argument("--users", type=positive, default=500, help="people in the tenant (500)")
     parser.add_argument("--seed", type=int, default=1, help="of people and photos (1)")
     options = parser.parse_args(arguments)
     end_on_sigterm()
@@ -44,12 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = _FOLDER / "host.log"
     began = time.monotonic()
     try:
-        print("Starting the tenant, Azurite and the functions ...", flush=True)
+        print(
+            "This takes about a minute. Starting the tenant, Azurite and the functions ...",
+            flush=True,
+        )
         settings = {"RUN_INTERVAL_HOURS": "0", "DRY_RUN": "false"}
         with Stack(users=options.users, seed=options.seed, log=log, settings=settings) as stack:
             print(f"Functions on {stack.url}, log in {os.path.relpath(log)}\n", flush=True)
             page = _show(stack, options.seed)
-    except (AzuriteFailed, StackFailed, DemoFailed, OSError) as error:
+    except (AzuriteFailed, StackFailed, DemoFailed, VisitFailed, OSError) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -80,6 +85,7 @@ def _show(stack: Stack, seed: int) -> Page:
     print(table(("", "first night", "second night"), _comparison(first, second)))
     print()
     curl, answer = _on_demand(stack, changed[0], seed)
+    portal = _portal(stack, seed)
     return Page(
         people=len(people),
         nights=(first, second),
@@ -87,6 +93,7 @@ def _show(stack: Stack, seed: int) -> Page:
         changed=after,
         curl=curl,
         answer=answer,
+        pictures={title: path.read_bytes() for title, path in portal.pictures.items()},
     )
 
 
@@ -231,6 +238,21 @@ def _on_demand(stack: Stack, person: Person, seed: int) -> tuple[str, dict[str, 
     print("\n".join("  " + line for line in json.dumps(document, indent=2).splitlines()))
     print()
     return curl, document
+
+
+def _portal(stack: Stack, seed: int) -> Visit:
+    """Visit both pages, and say how it went."""
+    person = stack.employee
+    photo = Gallery(seed + 3, 1).portrait(0, _initials(person)).data
+    print(f"{person.display_name} has a new photo and opens {stack.url}/api/portal")
+    visited = visit(stack, photo, _FOLDER)
+    print(f"  {visited.outcome} in {visited.seconds:.2f} s; both photos are the same")
+    for title, path in visited.pictures.items():
+        print(f"  {title}: {path.as_uri()}")
+    if not visited.pictures:
+        print("  No pictures of the pages: they need Chromium and the packages of `make test`")
+    print()
+    return visited
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -100,6 +100,7 @@ class Page:
         changed: those whose photo was replaced before the second night.
         curl: the on-demand call as a command line.
         answer: its JSON.
+        pictures: of the portal's pages as PNG, by title.
     """
 
     people: int
@@ -108,6 +109,7 @@ class Page:
     changed: Sequence[Card]
     curl: str
     answer: Mapping[str, Any]
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def render(page: Page) -> str:
@@ -129,6 +131,12 @@ def render(page: Page) -> str:
         "they were written; the unchanged ones did not cost a single call to SharePoint.",
         changed="\n".join(_card(card, show_exchange=False) for card in page.changed),
         call=f"$ {escape(page.curl)}\n\n{escape(json.dumps(page.answer, indent=2))}",
+        portal="\n".join(
+            f'<figure><img alt="The page {escape(title)}" src="{_png(data)}">'
+            f"<figcaption>{escape(title)}</figcaption></figure>"
+            for title, data in page.pictures.items()
+        )
+        or "<p>Pictures of the pages need Chromium and the packages of <code>make test</code>.</p>",
         people_lead=f"{len(page.cards)} of {page.people:,}, among them every odd case: what "
         "Exchange holds, what SharePoint showed before the first night, what it shows after it.",
         filters="\n  ".join(filters),
@@ -137,6 +145,10 @@ def render(page: Page) -> str:
         "emulated from Microsoft's documentation on this machine; functions, image processing, "
         "storage protocol and sign-in are the real ones.",
     )
+
+
+def _png(data: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
 def _night(night: Night) -> str:

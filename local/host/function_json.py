@@ -18,10 +18,10 @@ _AUTH_LEVELS = ("anonymous", "function", "admin")
 
 
 class AppError(Exception):
-    """The app would not load in Azure.
+    """The folder holds no app of the v1 model, or a function.json breaks a rule.
 
     Attributes:
-        problems: one sentence each, naming the function.
+        problems: one sentence each.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -61,6 +61,7 @@ class Function:
         script: the Python file that holds the entry point.
         entry_point: the callable's name, `main` unless said otherwise.
         bindings: all, in the order of the file.
+        disabled: by its own function.json.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Function:
     script: Path
     entry_point: str
     bindings: tuple[Binding, ...]
+    disabled: bool = False
 
     @property
     def trigger(self) -> Binding:
@@ -75,27 +77,29 @@ class Function:
         return next(binding for binding in self.bindings if binding.is_trigger)
 
 
-def read_functions(root: Path) -> list[Function]:
+def read_functions(root: Path) -> tuple[tuple[Function, ...], dict[str, str]]:
     """Read every `<folder>/function.json` directly under the app root.
 
+    Returns:
+        The functions by name, and for each folder whose function.json breaks a rule the reasons:
+        the host leaves that function out and loads the others.
+
     Raises:
-        AppError: with every problem, because of which the host or the worker would refuse the app.
+        AppError: there is no function at all, or a file that makes this an app of the v2 model.
     """
-    problems: list[str] = []
     v2_script = root / os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
     if v2_script.exists():
-        problems.append(f"{v2_script.name} makes this a v2 app without functions")
-    functions = []
+        raise AppError([f"{v2_script.name} makes this a v2 app without functions; remove it"])
+    functions: list[Function] = []
+    errors: dict[str, str] = {}
     for path in sorted(root.glob("*/function.json")):
         try:
             functions.append(_read(path))
         except AppError as error:
-            problems.extend(f"{path.parent.name}: {problem}" for problem in error.problems)
-    if not functions and not problems:
-        problems.append(f"no function.json one level under {root}")
-    if problems:
-        raise AppError(problems)
-    return functions
+            errors[path.parent.name] = str(error)
+    if not functions and not errors:
+        raise AppError([f"no function.json one level under {root}"])
+    return tuple(functions), errors
 
 
 def _read(path: Path) -> Function:
@@ -112,6 +116,7 @@ def _read(path: Path) -> Function:
         script=folder / document.get("scriptFile", "__init__.py"),
         entry_point=document.get("entryPoint", "main"),
         bindings=bindings,
+        disabled=document.get("disabled") is True,
     )
     problems = _problems(function)
     if problems:
@@ -140,14 +145,20 @@ def _problems(function: Function) -> list[str]:
         found.append("two bindings share a name")
     if sum(binding.is_trigger for binding in function.bindings) != 1:
         found.append("exactly one trigger is needed")
-    for binding in function.bindings:
-        if not _BINDING_NAME.fullmatch(binding.name):
-            found.append(f"binding name {binding.name!r} is not letters and digits")
-        if binding.direction not in ("in", "out"):
-            found.append(f"binding {binding.name}: {binding.direction!r} is no direction")
-        if binding.name == "$return" and binding.direction != "out":
-            found.append('binding $return needs "direction": "out"')
-        level = binding.properties.get("authLevel", "function")
-        if binding.type.lower() == "httptrigger" and str(level).lower() not in _AUTH_LEVELS:
-            found.append(f"authLevel {level!r} is none of {', '.join(_AUTH_LEVELS)}")
+    return found + [text for binding in function.bindings for text in _binding_problems(binding)]
+
+
+def _binding_problems(binding: Binding) -> list[str]:
+    found = []
+    if not _BINDING_NAME.fullmatch(binding.name):
+        found.append(f"binding name {binding.name!r} is not letters and digits")
+    if binding.direction not in ("in", "out"):
+        found.append(f"binding {binding.name}: {binding.direction!r} is no direction")
+    if binding.name == "$return" and binding.direction != "out":
+        found.append('binding $return needs "direction": "out"')
+    level = binding.properties.get("authLevel", "function")
+    if binding.type.lower() == "httptrigger" and str(level).lower() not in _AUTH_LEVELS:
+        found.append(f"authLevel {level!r} is none of {', '.join(_AUTH_LEVELS)}")
+    if not isinstance(binding.properties.get("methods", []), list):
+        found.append("methods must be a list")
     return found

@@ -1,34 +1,40 @@
-"""Serves the functions over HTTP as the Azure Functions host does, on loopback.
+"""The Functions host on loopback: what it answers to callers, and when it fires timers.
 
-Routing, keys and what reaches a function follow azure-functions-host 4: its HTTP and RPC
-conversion, and ASP.NET Core's treatment of paths and queries. What `func start` answers to `curl`,
-this answers too. Not here: the 230 second limit of Azure's load balancer, the timer's lease
-and its memory of missed firings.
-
-`python -m local.host.server --port 7071` runs it until Ctrl-C.
+The rules are those that were observed with the real host (4.1037). `docs/local-host.md` says what
+is the same and, under "Not here", what is not.
 """
 
-import argparse
 import json
 import logging
-import os
-import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
-from local.host.function_json import AppError, Function
-from local.host.http_server import Request, Server, decode_path
-from local.host.routing import Keys, Route, query_values, resolve_settings
-from local.host.worker import HttpAnswer, InvocationFailed, LoadFailed, Worker
+from local.host import timers
+from local.host.admin import Admin
+from local.host.authorization import Keys, Level, MalformedPrincipal, proven_level
+from local.host.function_json import Function
+from local.host.http_message import HttpAnswer, Request
+from local.host.http_server import Answer, Server
+from local.host.routing import Route, RouteMalformed, resolve_settings
+from local.host.storage_watch import storage_url
+from local.host.worker import InvocationFailed, Worker
 from shared.config.schedule import Schedule
 
-_log = logging.getLogger("local.host.server")
+_log = logging.getLogger("local.host")
+
+type Middleware = Callable[[Request, Answer], HttpAnswer]
+"""Stands in front of the host, as App Service's sign-in does.
+
+It gets each request and what answers it, and may answer itself, or call on with another request
+(`dataclasses.replace(request, headers=…)`).
+"""
+
+_HOME = b"<!doctype html><title>Functions host</title><p>The functions app is running."
 
 
 class Host:
@@ -37,17 +43,19 @@ class Host:
     Args:
         worker: a started worker; the caller stops it.
         app_root: the folder with `host.json`.
-        settings: application settings, for `%SETTING%` in function.json.
+        settings: application settings, read once.
         keys: generated when omitted.
         port: 0 for any free one.
+        in_front: sees every request before the host does.
 
     Attributes:
         url: `http://127.0.0.1:<port>`.
         keys: what callers must offer.
+        errors: for each function that the host leaves out or cannot run, why.
 
     Raises:
-        AppError: a setting that function.json names is missing, a schedule or route is malformed.
         OSError: the port is taken.
+        ValueError: host.json is no JSON object.
     """
 
     def __init__(
@@ -58,31 +66,51 @@ class Host:
         *,
         keys: Keys | None = None,
         port: int = 0,
+        in_front: Middleware | None = None,
     ) -> None:
         self.keys = keys or Keys.generate()
+        self.errors: dict[str, str] = dict(worker.refused) | worker.errors
         self._worker = worker
+        self._settings = settings
         self._timers: dict[str, Schedule] = {}
         self._routes: list[Route] = []
-        self._read(app_root, settings)
-        self._server = Server(self._answer, port)
-        self.url = self._server.url
-
-    def _read(self, app_root: Path, settings: Mapping[str, str]) -> None:
+        self._broken = ""
         document = json.loads((app_root / "host.json").read_text(encoding="utf-8"))
         http = document.get("extensions", {}).get("http", {})
-        prefix = str(http.get("routePrefix", "api")).strip("/")
-        problems = []
-        for function in self._worker.functions:
-            try:
-                values = resolve_settings(function.trigger.properties, settings)
-                if function.trigger.type.lower() == "timertrigger":
-                    self._timers[function.name] = Schedule.parse(str(values.get("schedule", "")))
-                elif function.trigger.type.lower() == "httptrigger":
-                    self._routes.append(Route.of(function, values, prefix))
-            except ValueError as error:
-                problems.append(f"{function.name}: {error}")
-        if problems:
-            raise AppError(problems)
+        self._custom_headers: dict[str, str] = http.get("customHeaders", {})
+        self._disabled = frozenset(f.name for f in worker.functions if _is_disabled(f, settings))
+        for function in worker.functions:
+            self._index(function, str(http.get("routePrefix", "api")).strip("/"))
+        for name, error in self.errors.items():
+            _log.error("The '%s' function is in error: %s", name, error)
+        answer = self._answer if in_front is None else partial(_call, in_front, self._answer)
+        self._server = Server(answer, port)
+        self.url = self._server.url
+        self._admin = Admin(
+            functions=worker.functions,
+            errors=self.errors,
+            disabled=self._disabled,
+            keys=self.keys,
+            url=self.url,
+            fire=self._start,
+        )
+
+    def _index(self, function: Function, prefix: str) -> None:
+        kind = function.trigger.type.lower()
+        try:
+            values = resolve_settings(function.trigger.properties, self._settings)
+            if kind == "timertrigger":
+                self._timers[function.name] = _schedule(str(values.get("schedule", "")))
+            elif kind == "httptrigger" and function.name not in self._disabled:
+                self._routes.append(Route.of(function, values, prefix))
+        except RouteMalformed as error:
+            self._broken = f"{function.name}: {error}"
+            _log.error("The host cannot start: %s", self._broken)
+        except ValueError as error:
+            self.errors[function.name] = (
+                f"Microsoft.Azure.WebJobs.Host: Error indexing method 'Functions.{function.name}'. "
+                f"Microsoft.Azure.WebJobs.Host: {error}"
+            )
 
     def start(self) -> Self:
         """Begin to answer."""
@@ -111,161 +139,86 @@ class Host:
             _log.info("Executed %s in %.1f s", name, time.monotonic() - began)
 
     def follow_schedules(self) -> None:
-        """Fire every timer when its time comes, each in its own thread, for ever."""
+        """Fire every enabled timer when it is due, each in its own thread, for ever."""
+        if storage_url(self._settings) is None:
+            _log.error("No timer fires by its schedule: the setting AzureWebJobsStorage is missing")
+            return
         for name, schedule in self._timers.items():
-            _background(partial(self._follow, name, schedule))
+            if name not in self._disabled:
+                _background(partial(timers.follow, schedule, partial(self.fire, name)))
 
-    def _follow(self, name: str, schedule: Schedule) -> None:
-        while True:
-            now = datetime.now(UTC)
-            time.sleep((schedule.next_after(now) - now).total_seconds())
-            self.fire(name)
+    def _start(self, name: str) -> None:
+        """A manual start, which the schedule and a setting that disables do not hold back."""
+        if name in self._timers:
+            _background(partial(self.fire, name))
 
     def _answer(self, request: Request) -> HttpAnswer:
-        path = decode_path(request.path)
-        if path is None:
-            return HttpAnswer(HTTPStatus.BAD_REQUEST)
-        query = query_values(request.query)
-        key = request.headers.get("x-functions-key") or query.get("code", "")
-        if path.lower().startswith("/admin/"):
-            return self._admin(request, path.removesuffix("/"), key)
-        for route in self._routes:
-            variables = route.match(request.method, path)
-            if variables is None:
-                continue
-            if not self.keys.allow(route.level, key):
-                return HttpAnswer(HTTPStatus.UNAUTHORIZED)
-            return self._invoke(route.function, request, variables, query)
-        # also for a known route with a method it does not list (azure-functions-host #10098)
+        if self._broken:
+            return HttpAnswer(HTTPStatus.SERVICE_UNAVAILABLE)
+        try:
+            level = proven_level(request, self.keys, self._settings)
+            answer = self._route(request, level)
+        except MalformedPrincipal:
+            answer = HttpAnswer(HTTPStatus.INTERNAL_SERVER_ERROR)
+        own = {name.lower() for name in answer.headers}
+        more = {k: v for k, v in self._custom_headers.items() if k.lower() not in own}
+        return HttpAnswer(answer.status, answer.headers | more, answer.body, answer.cookies)
+
+    def _route(self, request: Request, level: Level) -> HttpAnswer:
+        path = request.path.lower()
+        if path == "/":
+            if self._settings.get("AzureWebJobsDisableHomepage", "").lower() == "true":
+                return HttpAnswer(HTTPStatus.NO_CONTENT)
+            return HttpAnswer(HTTPStatus.OK, {"Content-Type": "text/html"}, _HOME)
+        if path.startswith("/admin/"):
+            return self._admin.answer(request, level)
+        if path.startswith("/runtime/webhooks/"):
+            known = level is Level.ADMIN
+            return HttpAnswer(HTTPStatus.NOT_FOUND if known else HTTPStatus.UNAUTHORIZED)
+        for route in self._routes:  # by name of the function, not the more specific one first
+            variables = route.match(request.method, request.path)
+            if variables is not None:
+                if level < route.level:
+                    return HttpAnswer(HTTPStatus.UNAUTHORIZED)
+                return self._invoke(route.function, request, variables)
+        # also for a known route with a method it does not list
         return HttpAnswer(HTTPStatus.NOT_FOUND)
 
-    def _invoke(
-        self, name: str, request: Request, variables: Mapping[str, str], query: Mapping[str, str]
-    ) -> HttpAnswer:
+    def _invoke(self, name: str, request: Request, variables: Mapping[str, str]) -> HttpAnswer:
+        body = request.receive()
         try:
             return self._worker.invoke_http(
                 name,
                 method=request.method,
-                url=self.url + request.target,
+                url=request.url,
                 headers=request.headers,
                 route_params=variables,
-                query=query,
-                body=request.body,
+                query=request.parameters,
+                body=body,
             )
         except InvocationFailed:
             _log.exception("%s failed", name)
             return HttpAnswer(HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    def _admin(self, request: Request, path: str, key: str) -> HttpAnswer:
-        if not self.keys.allow("admin", key):
-            return HttpAnswer(HTTPStatus.UNAUTHORIZED)
-        names = {f"/admin/functions/{f.name}".lower(): f.name for f in self._worker.functions}
-        match request.method, path.lower():
-            case "GET", "/admin/host/status":
-                return _json({"id": "local", "state": "Running", "errors": []})
-            case "GET", "/admin/functions":
-                return _json([_description(f, self.url) for f in self._worker.functions])
-            case "POST", known if known in names:
-                return self._trigger(names[known], request)
-        return HttpAnswer(HTTPStatus.NOT_FOUND)
 
-    def _trigger(self, name: str, request: Request) -> HttpAnswer:
-        try:
-            document = json.loads(request.body)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict) or name not in self._timers:
-            return HttpAnswer(HTTPStatus.BAD_REQUEST)
-        _background(partial(self.fire, name))
-        return HttpAnswer(HTTPStatus.ACCEPTED)
+def _schedule(text: str) -> Schedule:
+    try:
+        return Schedule.parse(text)
+    except ValueError as error:
+        raise ValueError(
+            f"The schedule expression '{text}' was not recognized as a valid cron expression or "
+            f"timespan string. ({error})"
+        ) from error
 
 
-def _description(function: Function, url: str) -> dict[str, Any]:
-    return {
-        "name": function.name,
-        "href": f"{url}/admin/functions/{function.name}",
-        "config": {
-            "bindings": [
-                {"name": b.name, "type": b.type, "direction": b.direction, **b.properties}
-                for b in function.bindings
-            ]
-        },
-    }
+def _is_disabled(function: Function, settings: Mapping[str, Any]) -> bool:
+    value = settings.get(f"AzureWebJobs.{function.name}.Disabled", "")
+    return function.disabled or value.lower() in ("true", "1")
 
 
-def _json(document: object) -> HttpAnswer:
-    body = json.dumps(document).encode()
-    return HttpAnswer(HTTPStatus.OK, {"content-type": "application/json; charset=utf-8"}, body)
+def _call(in_front: Middleware, answer: Answer, request: Request) -> HttpAnswer:
+    return in_front(request, answer)
 
 
 def _background(work: Callable[[], None]) -> None:
     threading.Thread(target=work, daemon=True).start()
-
-
-def load_local_settings(root: Path) -> None:
-    """Put `Values` of local.settings.json into the environment, which wins where both speak.
-
-    Raises:
-        ValueError: the file is no JSON object with texts under `Values`.
-    """
-    path = root / "local.settings.json"
-    if not path.exists():
-        return
-    try:
-        values = json.loads(path.read_text(encoding="utf-8")).get("Values", {})
-        for name, value in values.items():
-            os.environ.setdefault(name, value)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f'{path.name}: expected {{"Values": {{name: text}}}} ({error})') from error
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the host until Ctrl-C; returns the exit status.
-
-    `LOCAL_FUNCTION_KEY` and `LOCAL_MASTER_KEY` set the keys, otherwise fresh ones are printed.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m local.host.server", description="Functions host"
-    )
-    parser.add_argument("--port", type=int, default=7071, help="0: any free one")
-    parser.add_argument("--root", type=Path, default=Path.cwd(), help="folder with host.json")
-    parser.add_argument("--schedule", action="store_true", help="fire timers when they are due")
-    parser.add_argument("--until-eof", action="store_true", help="end when standard input closes")
-    options = parser.parse_args(arguments)
-    # the worker in Azure sets the root logger to INFO too
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # The worker library's own log; Azure keeps it apart too, and failures are logged here.
-    logging.getLogger("azure.functions").setLevel(logging.CRITICAL)
-    fresh = Keys.generate()
-    # popped, so that the functions cannot see them, as they cannot in Azure
-    function, master = (os.environ.pop(f"LOCAL_{name}_KEY", "") for name in ("FUNCTION", "MASTER"))
-    keys = Keys(function or fresh.function, master or fresh.master)
-    try:
-        load_local_settings(options.root)
-        worker = Worker(options.root).start()
-        host = Host(worker, options.root, os.environ, keys=keys, port=options.port).start()
-    except (AppError, LoadFailed, OSError, ValueError) as error:
-        print(f"The functions host cannot start: {error}", file=sys.stderr)
-        return 1
-    print(f"Functions host on {host.url}", flush=True)
-    if not function:
-        print(f"  function key  {keys.function}", flush=True)
-    if not master:
-        print(f"  master key    {keys.master}", flush=True)
-    if options.schedule:
-        host.follow_schedules()
-    try:
-        if options.until_eof:
-            sys.stdin.read()
-        else:
-            threading.Event().wait()
-    except KeyboardInterrupt:
-        pass
-    # As in Azure nobody waits for invocations or says goodbye to them.
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

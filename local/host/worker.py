@@ -10,11 +10,12 @@ encoding) is therefore what happens in Azure.
 import asyncio
 import importlib
 import json
+import logging
+import os
 import sys
 import threading
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -24,6 +25,8 @@ from azure_functions_runtime_v1 import loader, native_invocation
 from azure_functions_runtime_v1.bindings.datumdef import Datum
 
 from local.host.function_json import Function, read_functions
+from local.host.host_log import HostLog
+from local.host.http_message import HttpAnswer
 
 _NAMESPACE = "__app__"  # the package the worker library imports functions under
 _only_one = threading.Lock()  # the library keeps registry and thread pool in module globals
@@ -48,7 +51,7 @@ class _Protos:
 
 
 class LoadFailed(Exception):
-    """The worker library refused a function; the message is its own."""
+    """The app cannot be run here; the message says why."""
 
 
 class InvocationFailed(Exception):
@@ -65,21 +68,6 @@ class InvocationFailed(Exception):
         super().__init__(f"{name}: {error}\n{trace}")
 
 
-@dataclass(frozen=True)
-class HttpAnswer:
-    """What an HTTP function answered; cookies are not carried.
-
-    Attributes:
-        status: HTTP status.
-        headers: as the function named them.
-        body: bytes.
-    """
-
-    status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
 class Worker:
     """The functions of one app, loaded and ready to be invoked from any thread.
 
@@ -87,17 +75,24 @@ class Worker:
 
     Args:
         app_root: the folder with `host.json`.
+        log: where log records of the functions go; one that only keeps them when omitted.
 
     Attributes:
-        functions: the app's functions, as `function.json` describes them.
+        functions: the app's functions, as `function.json` describes them, by name.
+        refused: for each function that the host leaves out, why.
+        errors: for each function that the worker library could not load, its own words; every
+            invocation of it fails.
+        log: what the host heard and dropped of the log.
 
     Raises:
-        local.function_json.AppError: a rule of the host is broken.
+        local.host.function_json.AppError: there is no app of the v1 model.
     """
 
-    def __init__(self, app_root: Path) -> None:
+    def __init__(self, app_root: Path, *, log: HostLog | None = None) -> None:
         self._root = app_root.resolve()
-        self.functions: tuple[Function, ...] = tuple(read_functions(self._root))
+        self.functions, self.refused = read_functions(self._root)
+        self.errors: dict[str, str] = {}
+        self.log = log or HostLog()
         self._ids: dict[str, str] = {}
         self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread
@@ -107,7 +102,7 @@ class Worker:
         """Start the library and load every function.
 
         Raises:
-            LoadFailed: a function cannot be imported, or disagrees with its function.json.
+            LoadFailed: another package called `shared` was imported instead of the app's.
             RuntimeError: another worker is running in this process.
         """
         if not _only_one.acquire(blocking=False):
@@ -120,8 +115,9 @@ class Worker:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="worker", daemon=True)
         self._thread.start()
+        logging.getLogger().addHandler(self.log)
         try:
-            runtime.start_threadpool_executor()
+            _start_thread_pool()
             self._call(
                 "worker_init_request", capabilities={}, function_app_directory=str(self._root)
             )
@@ -137,6 +133,7 @@ class Worker:
     def stop(self) -> None:
         """Wait for running invocations, then forget the app's modules."""
         runtime.stop_threadpool_executor()
+        logging.getLogger().removeHandler(self.log)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -221,7 +218,8 @@ class Worker:
         answer = self._call("function_load_request", function_id=identifier, metadata=metadata)
         if answer.result.status != _StatusResult.Success:
             exception = answer.result.exception
-            raise LoadFailed(f"{function.name}: {exception.message}\n{exception.stack_trace}")
+            self.errors[function.name] = f"{exception.message}\n{exception.stack_trace}"
+            return
         self._ids[function.name] = identifier
 
     def _check_shared(self) -> None:
@@ -232,11 +230,27 @@ class Worker:
             raise LoadFailed(f"shared was imported from {found}, not from the app")
 
     def _invoke(self, name: str, value: Any) -> Any:
+        if name in self.errors:
+            raise InvocationFailed(name, "the worker could not load it", self.errors[name])
         function = next(function for function in self.functions if function.name == name)
-        coroutine = native_invocation.invocation_request_native(
-            str(uuid.uuid4()), self._ids[name], [(function.trigger.name, value)], {}
+        invocation = str(uuid.uuid4())
+        arguments: tuple[Any, ...] = (
+            invocation,
+            self._ids[name],
+            [(function.trigger.name, value)],
+            {},
         )
-        succeeded, answer, _outputs, error, trace = self._wait(coroutine)
+        with self.log.invocation(invocation, name):
+            try:
+                known, succeeded, answer, _outputs, error, trace = (
+                    native_invocation.run_invocation_sync(*arguments)
+                )
+                if not known:  # an `async def`
+                    succeeded, answer, _outputs, error, trace = self._wait(
+                        native_invocation.invocation_request_native(*arguments)
+                    )
+            except SystemExit as error_:  # ends the worker process in Azure
+                raise InvocationFailed(name, repr(error_), "") from error_
         if not succeeded:
             raise InvocationFailed(name, str(error), str(trace))
         return answer
@@ -250,6 +264,18 @@ class Worker:
 
     def _wait(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+def _start_thread_pool() -> None:
+    """Start the library's threads: 1,000, as the host sets it where no setting does."""
+    name = "PYTHON_THREADPOOL_THREAD_COUNT"
+    given = os.environ.get(name)
+    os.environ.setdefault(name, "1000")
+    try:
+        runtime.start_threadpool_executor()
+    finally:
+        if given is None:
+            del os.environ[name]
 
 
 def _strings(values: Mapping[str, str] | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,9 +12,9 @@ from typing import Any, Self
 
 import requests
 
-from local.host.routing import Keys
+from local.host import Keys, sign_in
 from local.support.azurite import Azurite
-from local.tenant import Tenant
+from local.tenant import Person, Tenant
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _ANSWER_SECONDS = 230  # longer than that no caller waits in Azure either
@@ -41,7 +42,11 @@ class Stack:
         tenant: in this process, to look into and to change.
         azurite: the blobs.
         keys: of the functions.
+        employee, help_desk: who can sign in to the portal.
         url: of the functions, after start.
+
+    Raises:
+        StackFailed: the port is taken.
     """
 
     def __init__(
@@ -53,9 +58,11 @@ class Stack:
         log: Path | None = None,
         settings: dict[str, str] | None = None,
     ) -> None:
+        _require_free(port)
         self.tenant = Tenant(users=users, seed=seed)
         self.azurite = Azurite()
         self.keys = Keys.generate()
+        self.employee, self.help_desk = _two_people(self.tenant)
         self.url = ""
         self._port = port
         self._log = log
@@ -76,6 +83,16 @@ class Stack:
 
     def __exit__(self, *_: object) -> None:
         self._exits.close()
+
+    def wait(self) -> None:
+        """Return never: the end of the host is an error, and Ctrl-C an exception.
+
+        Raises:
+            StackFailed: the host has ended.
+        """
+        assert self._host is not None  # noqa: S101 - inside of the context
+        status = self._host.wait()
+        raise StackFailed(f"the functions host has ended with status {status}\n{self.log_tail()}")
 
     def call(self, method: str, path: str, *, master: bool = False, **options: Any) -> Any:
         """Send a request to the functions; the answer as `requests.Response`.
@@ -114,6 +131,9 @@ class Stack:
                 "LOCAL_MASTER_KEY": self.keys.master,
             }
             | self.tenant.settings()
+            | sign_in.settings(
+                [(p.id, p.display_name, p.upn) for p in (self.employee, self.help_desk)]
+            )
             | self._settings
         )
 
@@ -122,7 +142,7 @@ class Stack:
         command = [
             sys.executable,
             "-m",
-            "local.host.server",
+            "local.host",
             "--until-eof",
             "--port",
             str(self._port),
@@ -158,6 +178,33 @@ class Stack:
         for pipe in (host.stdin, host.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def _two_people(tenant: Tenant) -> tuple[Person, Person]:
+    """An employee and somebody of the help desk: ordinary members with a photo and a profile."""
+    people = [
+        person
+        for person in tenant.directory.people.values()
+        if person.user_type == "Member" and person.account_enabled
+    ]
+    people.sort(key=lambda p: not (p.photo and p.has_profile and p.kind == "ordinary"))
+    # A tenant of one has nobody else.
+    return people[0], people[min(1, len(people) - 1)]
+
+
+def _require_free(port: int) -> None:
+    """Refuse a taken port before anything is started.
+
+    Raises:
+        StackFailed: somebody listens there.
+    """
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise StackFailed(
+            f"port {port} cannot be used ({error.strerror}): end what uses it, or choose another "
+            "one with --port"
+        ) from error
 
 
 def end_on_sigterm() -> None:

@@ -13,8 +13,8 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from shared import roles
-from shared.config.schedule import Schedule
 from shared.config import CLOUDS
+from shared.config.schedule import Schedule
 
 _APP_IDS = {
     roles.GRAPH: "00000003-0000-0000-c000-000000000000",
@@ -79,8 +79,11 @@ class Az:
             AzError: the subscription has none.
         """
         for app in self._json("functionapp", "list"):
-            if str(app.get("defaultHostName", "")).lower() == host.lower():
-                return App(app["name"], app["resourceGroup"], str(app.get("state", "")))
+            # For apps on Flex Consumption the CLI shows some answers as Azure Resource Manager
+            # gives them, with everything but the name below `properties`.
+            known = {**app, **(app.get("properties") or {})}
+            if str(known.get("defaultHostName", "")).lower() == host.lower():
+                return App(app["name"], app["resourceGroup"], str(known.get("state", "")))
         raise AzError(f"no function app at {host} in this subscription (az account show)")
 
     def key(self, app: App) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import requests
 
+from local.support.arguments import positive
 from local.support.azurite import Azurite
 from local.support.stack import ROOT
 from local.support.terminal import bold, table
@@ -36,9 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(prog="python -m local.tools.bench", description=__doc__)
     parser.add_argument(
-        "--users", type=int, nargs="*", default=_SIZES, help="sizes of the tenants to measure"
+        "--users", type=positive, nargs="*", default=_SIZES, help="sizes of the tenants to measure"
     )
     sizes = parser.parse_args(arguments).users
+    print(
+        "Tenants of up to 100,000 people take about 30 minutes; each part is printed.", flush=True
+    )
     with Azurite() as azurite:
         with _tenant(min(sizes)) as settings:
             idle = _measure("idle", _settings(settings, azurite, "idle"))
@@ -46,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         script: dict[str, Any] | None = None
         peaks: list[tuple[int, int]] = []
         for users in sizes:
+            print(f"{users:,} users: measuring", flush=True)
             with _tenant(users) as tenant:
                 config = _settings(tenant, azurite, f"bench-{users}")
                 if users <= _FIRST_RUN_UP_TO:

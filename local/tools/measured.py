@@ -22,7 +22,7 @@ from shared.graph import BATCH_SIZE, Version
 from shared.http import Budget
 from shared.model import Outcome, ThumbnailLocation
 from shared.sharepoint import DEFAULT_FOLDER
-from shared.sync import nightly, scope
+from shared.sync import nightly
 
 
 def main() -> None:
@@ -71,8 +71,7 @@ def seed(app: App) -> dict[str, Any]:
     checkpoint = app.checkpoint()
     checkpoint.prepare()
     graph = app.graph(Budget(time.monotonic() + 3600))
-    listed = scope.read(graph, app.settings.user_filter, None)
-    users = [user for slice_ in listed.slices(1000) for user in slice_]
+    users = [user for page in graph.user_pages(app.settings.user_filter) for user in page.users]
     now = iso(time.time())
 
     def records(ids: tuple[str, ...]) -> Iterator[tuple[str, Record]]:

@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local.support.arguments import positive
 from local.support.azurite import Azurite
 from local.support.terminal import bold, table
 from local.tenant import Quotas
@@ -222,13 +223,12 @@ _TAIL = ("Graph", "SharePoint", "throttled", "MB", "threads")
 
 
 def _row(night: Night) -> list[object]:
-    counts = night.run.counts if night.run else {}
     return [
         night.name,
         night.run.status if night.run else "none",
         night.firings,
         night.failures,
-        *(counts.get(outcome.value, 0) for outcome in Outcome),
+        *(night.run.count_of(outcome) if night.run else 0 for outcome in Outcome),
         night.requests["graph"],
         night.requests["sharepoint"],
         night.throttled,
@@ -262,8 +262,8 @@ def soak(azurite: Azurite, *, nights: int, users: int, seed: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak; returns 1 with a sentence on standard error when a promise does not hold."""
     parser = argparse.ArgumentParser(prog="python -m local.tools.soak", description=__doc__)
-    parser.add_argument("--nights", type=int, default=20)
-    parser.add_argument("--users", type=int, default=5000)
+    parser.add_argument("--nights", type=positive, default=20)
+    parser.add_argument("--users", type=positive, default=5000)
     parser.add_argument("--seed", type=int, help="random when omitted")
     parser.add_argument(
         "--histories", type=int, default=100, help="invented by Hypothesis afterwards; 0 for none"
@@ -283,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     print(bold(f"{options.histories} histories"), flush=True)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "tests/integration/test_state_machine.py"],
+        [sys.executable, "-m", "pytest", "-q", "tests/sync/test_state_machine.py"],
         cwd=_ROOT,
         env={**os.environ, "STATE_MACHINE_EXAMPLES": str(options.histories)},
         check=False,

@@ -15,8 +15,7 @@ from shared.app import App, open_app
 from shared.checkpoint import Photo, iso
 from shared.errors import ConfigurationError
 from shared.model import Outcome
-from shared.sync import on_demand
-from shared.sync.user_sync import Result
+from shared.sync import Result, known, sync_user
 
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
@@ -87,7 +86,7 @@ def _refuse_options(body: bytes) -> None:
 
 def _post(name: str, options: Mapping[str, bool]) -> HttpAnswer:
     app = open_app()
-    result = on_demand.sync_user(app, name, **options)
+    result = sync_user(app, name, **options)
     dry_run = options.get("dry_run", False) or app.settings.dry_run
     body = {
         "user": {"id": result.user.id, "userPrincipalName": result.user.upn},
@@ -128,18 +127,18 @@ def _pilot(name: str, options: Mapping[str, bool]) -> HttpAnswer:
 
 
 def _get(name: str) -> HttpAnswer:
-    known = on_demand.known(open_app(), name)
-    if known is None:
+    found = known(open_app(), name)
+    if found is None:
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "nothing-known",
             "the checkpoint has no record of this user: they have no photo, or were never in "
             "scope. To synchronize the user now, send POST to the same address",
         )
-    record = known.record
+    record = found.record
     return _json(
         {
-            "user": {"id": known.user_id, "userPrincipalName": record.upn},
+            "user": {"id": found.user_id, "userPrincipalName": record.upn},
             "outcome": record.outcome.value,
             "detail": record.detail,
             "photo": _photo(record.photo),

@@ -21,7 +21,7 @@ from shared.errors import (
     UserUnknown,
 )
 from shared.model import Outcome
-from shared.sync.user_sync import Result
+from shared.sync import Result
 
 RETRY_SECONDS = 60
 """What `Retry-After` says when nobody knows better."""

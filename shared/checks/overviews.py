@@ -1,5 +1,6 @@
 """All checks together: side by side, in time, and once for many callers."""
 
+import os
 import threading
 from concurrent.futures import Future
 from functools import partial
@@ -7,7 +8,7 @@ from typing import NamedTuple
 
 from shared.app import App
 from shared.checkpoint import Run
-from shared.checks import schedule, services, storage, tokens
+from shared.checks import portal, schedule, services, storage, tokens
 from shared.checks.check import CHECK_SECONDS, Check, bad, good, late
 from shared.checks.parallel import result_of, started, wait_for
 from shared.errors import ConfigurationError
@@ -69,16 +70,20 @@ class Overviews:
     def _checked(self, app: App, log: InvocationLog) -> Overview:
         kept = self._fresh(app)
         stored = started("storage", partial(storage.check, app, log))
+        signed_in = started("portal", partial(portal.checks, os.environ))
         kinds = () if kept else (tokens.graph, tokens.sharepoint)
         given = [started(kind.__name__, partial(kind, app)) for kind in kinds]
-        wait_for((stored, *given), CHECK_SECONDS)
+        wait_for((stored, signed_in, *given), CHECK_SECONDS)
         found = result_of(stored) or storage.Found(None, late(storage.NAME, "blob storage"))
         if kept is None:
             graph, sharepoint = tokens.judged(app.settings, *map(result_of, given))
             kept = services.checks(app, graph, sharepoint, log)
             self._keep(app, kept)
         timer = schedule.check(app.settings, app.clock.time(), found.run, known=found.check.ok)
-        return found.run, [_settings(app), found.check, *kept, timer]
+        people = result_of(signed_in)
+        if people is None:
+            people = [late(name, "the app's own address") for name in portal.NAMES]
+        return found.run, [_settings(app), found.check, *kept, timer, *people]
 
     def _fresh(self, app: App) -> list[Check] | None:
         with self._lock:

@@ -13,15 +13,16 @@ from shared.graph.json_batch import PASSING, Item, ItemRequest, build, items
 from shared.http import (
     THROTTLES,
     TOO_MANY,
+    Allowance,
     Budget,
     Patience,
     Request,
     Response,
     Service,
     backoff,
+    divide,
     retry_after,
 )
-from shared.http.division import Allowance, divide
 
 ITEM_ATTEMPTS = 3
 """How often an item is asked that fails by itself while others are answered."""

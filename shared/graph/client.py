@@ -5,25 +5,24 @@ capabilities", "JSON batching", "Get profilePhoto") and from what administrators
 is silent; docs/architecture.md lists what is uncertain.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
-from urllib.parse import urlencode
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from shared.errors import (
     AccessDenied,
     Evidence,
     InvalidPhoto,
-    MalformedResponse,
     NotFound,
     PermissionMissing,
     PhotoSyncError,
     UserUnknown,
 )
-from shared.graph import photo_versions
+from shared.graph import photo_versions, user_items
 from shared.graph.batches import Batches
 from shared.graph.json_batch import Item, ItemRequest
-from shared.graph.listing import ADVANCED, PAGE_SIZE, SELECTED, Listing, Page, segment, user_of
-from shared.graph.photo_versions import USER_GONE, Seen, Unknown, error_of_item, proves_no_photo
+from shared.graph.listing import PAGE_SIZE, Listing, Page, segment, user_of
+from shared.graph.photo_versions import Seen, Unknown, is_gone, proves_no_photo
+from shared.graph.user_items import Found
 from shared.http import NOT_FOUND, Budget, Patience, Request, Service
 from shared.model import User
 from shared.roles import GRAPH
@@ -33,8 +32,6 @@ PHOTO_SIZE = "648x648"
 
 PHOTO_LIMIT_BYTES = 8 * 1024 * 1024
 """Exchange accepts uploads of up to 4 MB; more than twice that is no photo."""
-
-_OK = 200
 
 
 class Graph:
@@ -103,10 +100,11 @@ class Graph:
         """
         try:
             response = self._service.send(
-                self._budget, Request("GET", f"{self._root}{_user_request(name).url}")
+                self._budget, Request("GET", f"{self._root}{user_items.by_name(name).url}")
             )
-        except NotFound:
-            raise _unknown(name) from None
+        except NotFound as missing:
+            # Any other 404 is of a proxy or of a wrong address, and says nothing of the user.
+            raise _unknown(name) if is_gone(missing.evidence) else missing from None
         except AccessDenied as refused:
             raise PermissionMissing(GRAPH, "User.Read.All", refused.evidence) from None
         user = user_of(response.value)
@@ -123,10 +121,10 @@ class Graph:
             Throttled, DeadlineExceeded: no time to hear both.
             ServiceError: Graph failed.
         """
-        requests = {"user": _user_request(name), "photo": _photo_request(name)}
+        requests = {"user": user_items.by_name(name), "photo": user_items.photo(name)}
         responses = self._batches.send(requests)
         evidence = self._batches.evidence(requests["user"])
-        user = _user_in(responses["user"], evidence)
+        user = user_items.read_user(responses["user"], evidence)
         if user is None:
             raise _unknown(name)
         if isinstance(user, AccessDenied):
@@ -138,7 +136,7 @@ class Graph:
             return user, self.photo_versions([user.id])[user.id]
         return user, self._seen(responses["photo"], requests["photo"])
 
-    def users(self, ids: Sequence[str]) -> dict[str, User | PhotoSyncError | None]:
+    def users(self, ids: Sequence[str]) -> Found:
         """The present names of users by object id; one batch of at most `BATCH_SIZE`.
 
         Returns:
@@ -148,11 +146,9 @@ class Graph:
         Raises:
             Throttled, DeadlineExceeded: no time to hear all.
         """
-        return _own(self._send_each(ids, _user_request, _user_in))
+        return self._users(ids, user_items.by_name, user_items.read_user)
 
-    def in_scope(
-        self, ids: Sequence[str], user_filter: str, group_id: str | None = None
-    ) -> dict[str, User | PhotoSyncError | None]:
+    def in_scope(self, ids: Sequence[str], user_filter: str, group_id: str | None = None) -> Found:
         """Which of these users are in scope now; at most `BATCH_SIZE` of them.
 
         Costs one batch, and a second one with a group.
@@ -169,45 +165,20 @@ class Graph:
         Raises:
             Throttled, DeadlineExceeded: no time to hear all.
         """
-
-        def request(user_id: str) -> ItemRequest:
-            query = {
-                "$filter": f"id eq '{_literal(user_id)}' and ({user_filter})",
-                "$select": SELECTED,
-                "$count": "true",
-            }
-            return ItemRequest(f"/users?{urlencode(query)}", ADVANCED)
-
-        found = _own(self._send_each(ids, request, _match_in))
+        found = self._users(
+            ids, partial(user_items.matching, user_filter=user_filter), user_items.read_match
+        )
         if group_id:
             present = [key for key, user in found.items() if isinstance(user, User)]
-            for user_id, member in self._members(present, group_id).items():
+            members = self._send_each(
+                present,
+                partial(user_items.membership, group_id=group_id),
+                partial(user_items.read_membership, group_id=group_id),
+            )
+            for user_id, member in members.items():
                 if member is not True:
                     found[user_id] = member or None
         return found
-
-    def _members(self, ids: Sequence[str], group_id: str) -> dict[str, bool | PhotoSyncError]:
-        """Whether these users are members of a group; nested groups count.
-
-        Source: Microsoft Graph documentation, "Check member groups".
-        """
-
-        def request(user_id: str) -> ItemRequest:
-            body = {"groupIds": [group_id]}
-            return ItemRequest(f"/users/{segment(user_id)}/checkMemberGroups", body=body)
-
-        def read(item: Item | PhotoSyncError, asked: Evidence) -> bool | PhotoSyncError:
-            if isinstance(item, PhotoSyncError):
-                return item
-            if item.status == _OK:
-                groups = item.body.get("value") if isinstance(item.body, dict) else None
-                if isinstance(groups, list):
-                    return group_id.lower() in {str(group).lower() for group in groups}
-                return _malformed(item, asked, "no list of groups")
-            error = error_of_item(item.evidence(asked))
-            return False if isinstance(error, UserUnknown) else error
-
-        return self._send_each(ids, request, read)
 
     # -- photos --
 
@@ -220,11 +191,9 @@ class Graph:
         Raises:
             Throttled, DeadlineExceeded: no time to hear all.
         """
-        requests = {user_id: _photo_request(user_id) for user_id in ids}
+        requests = {user_id: user_items.photo(user_id) for user_id in ids}
         responses = self._batches.send(requests)
         return {key: self._seen(responses[key], request) for key, request in requests.items()}
-
-    versions = photo_versions
 
     def photo(self, user_id: str, patience: Patience | None = None) -> bytes | None:
         """The bytes of the largest rendition; None when the user has no photo after all.
@@ -262,6 +231,15 @@ class Graph:
 
     # -- batches --
 
+    def _users(
+        self,
+        ids: Sequence[str],
+        request: Callable[[str], ItemRequest],
+        read: Callable[[Item | PhotoSyncError, Evidence], User | PhotoSyncError | None],
+    ) -> Found:
+        asked = {user_id: self._batches.evidence(request(user_id)) for user_id in ids}
+        return user_items.only_requested(self._send_each(ids, request, read), asked)
+
     def _send_each[T](
         self,
         ids: Sequence[str],
@@ -270,7 +248,7 @@ class Graph:
     ) -> dict[str, T]:
         """One item for each id, and what its response says."""
         requests = {user_id: request(user_id) for user_id in ids}
-        responses: Mapping[str, Any] = self._batches.send(requests)
+        responses = self._batches.send(requests) if requests else {}
         return {
             user_id: read(responses[user_id], self._batches.evidence(asked))
             for user_id, asked in requests.items()
@@ -280,65 +258,6 @@ class Graph:
         if isinstance(item, PhotoSyncError):
             return Unknown(item)
         return photo_versions.read(item, self._batches.evidence(request))
-
-
-def _user_request(name: str) -> ItemRequest:
-    return ItemRequest(f"/users/{segment(name)}?{urlencode({'$select': SELECTED})}")
-
-
-def _photo_request(name: str) -> ItemRequest:
-    return ItemRequest(f"/users/{segment(name)}/photo")
-
-
-def _user_in(item: Item | PhotoSyncError, asked: Evidence) -> User | PhotoSyncError | None:
-    """The user that an item holds; None when the directory has no such user."""
-    if isinstance(item, PhotoSyncError):
-        return item
-    if item.status == _OK:
-        user = user_of(item.body)
-        return user or _malformed(item, asked, "no id and userPrincipalName")
-    evidence = item.evidence(asked)
-    if evidence.status == NOT_FOUND and evidence.code.lower() == USER_GONE:
-        return None
-    return error_of_item(evidence)
-
-
-def _match_in(item: Item | PhotoSyncError, asked: Evidence) -> User | PhotoSyncError | None:
-    """The only user of a filtered listing; None when it is empty."""
-    if isinstance(item, PhotoSyncError):
-        return item
-    if item.status != _OK:
-        return error_of_item(item.evidence(asked))
-    found = item.body.get("value") if isinstance(item.body, dict) else None
-    if not isinstance(found, list) or len(found) > 1 or "@odata.nextLink" in item.body:
-        return _malformed(item, asked, "no list of one user")
-    if not found:
-        return None
-    return user_of(found[0]) or _malformed(item, asked, "no id and userPrincipalName")
-
-
-def _own(
-    found: dict[str, User | PhotoSyncError | None],
-) -> dict[str, User | PhotoSyncError | None]:
-    """The users that were requested; another one proves nothing about them."""
-    return {
-        user_id: user
-        if not isinstance(user, User) or user.id == user_id.lower()
-        else MalformedResponse(Evidence("graph", "GET", user_id, _OK, "", "another user"))
-        for user_id, user in found.items()
-    }
-
-
-def _literal(value: str) -> str:
-    """A value inside an OData string literal."""
-    return value.replace("'", "''")
-
-
-def _malformed(item: Item, asked: Evidence, message: str) -> MalformedResponse:
-    evidence = item.evidence(asked)
-    return MalformedResponse(
-        Evidence(evidence.service, evidence.method, evidence.url, evidence.status, "", message)
-    )
 
 
 def _unknown(name: str) -> UserUnknown:

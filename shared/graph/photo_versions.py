@@ -19,7 +19,7 @@ from shared.errors import (
 from shared.graph.json_batch import PASSING, Item
 from shared.http import FORBIDDEN, NOT_FOUND, UNAUTHORIZED
 
-USER_GONE = "request_resourcenotfound"
+_USER_GONE = "request_resourcenotfound"
 """Code, in lower case, of an object that the directory does not have."""
 
 _NO_PHOTO = frozenset({"imagenotfound", "erroritemnotfound", "errorentitynotfound", "getuserphoto"})
@@ -42,8 +42,6 @@ class Version:
 @dataclass(frozen=True, slots=True)
 class NoPhoto:
     """Exchange has no photo, and Graph said so for sure."""
-
-    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +74,14 @@ def read(item: Item, asked: Evidence) -> Seen:
     return Unknown(error_of_item(evidence))
 
 
+def is_gone(evidence: Evidence) -> bool:
+    """Whether the directory itself says that it does not have an object."""
+    return evidence.status == NOT_FOUND and evidence.code.lower() == _USER_GONE
+
+
 def error_of_item(evidence: Evidence) -> PhotoSyncError:
     """The error that an item's status and code stand for."""
-    if evidence.status == NOT_FOUND and evidence.code.lower() == USER_GONE:
+    if is_gone(evidence):
         return UserUnknown("the directory no longer has this user")
     if evidence.status in {UNAUTHORIZED, FORBIDDEN}:
         return AccessDenied(evidence)

@@ -1,5 +1,6 @@
 """Requests to Graph and SharePoint: what is sent and comes back, retries, rate limit, tokens."""
 
+from shared.http.division import Allowance, divide
 from shared.http.managed_identity import ManagedIdentity
 from shared.http.rate_limit import RateLimiter
 from shared.http.request import ATTEMPTS, Budget, Meter, Patience, Request
@@ -15,7 +16,8 @@ from shared.http.response import (
     retry_after,
     without_tokens,
 )
-from shared.http.service import RETRIED, THROTTLES, Service, Tokens, backoff
+from shared.http.retry import RETRIED, THROTTLES, backoff
+from shared.http.service import Service, Tokens
 
 __all__ = [
     "ATTEMPTS",
@@ -25,6 +27,7 @@ __all__ = [
     "THROTTLES",
     "TOO_MANY",
     "UNAUTHORIZED",
+    "Allowance",
     "Budget",
     "ManagedIdentity",
     "Meter",
@@ -35,6 +38,7 @@ __all__ = [
     "Service",
     "Tokens",
     "backoff",
+    "divide",
     "error_of",
     "number",
     "printable",

@@ -32,9 +32,9 @@ PART = Allowance(1, 10.0)
 ALONE = Allowance(None, 30.0)
 """For a single key that was never part of a batch."""
 
-UNANSWERED_REQUESTS = 6
-"""Failed requests without any answer after which the service counts as down: three of them are
-about one user each."""
+UNANSWERED_REQUESTS = 8
+"""Failed requests without any response after which the service counts as down: four of them are
+about one key each, so up to three poisoned keys are always told from an outage."""
 
 type Send[K, V] = Callable[[Sequence[K], Allowance], Mapping[K, V]]
 """Sends one batch within an allowance and returns the result of each key."""

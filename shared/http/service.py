@@ -4,7 +4,7 @@ One `Service` for each of the two: its session, its rate limit, its retries. Wha
 how long, is decided here and nowhere else:
 
 * 429, and any failing response with `Retry-After`, pause the whole service for as long as it asks,
-  or only the one user whom the request is about (`shared.http.throttling`). Throttled requests are
+  or only the one user that the request is about (`shared.http.throttling`). Throttled requests are
   sent `THROTTLES` times.
 * 5xx, time-outs, broken connections and cut JSON are tried `ATTEMPTS` times with growing pauses.
   All our writes may be repeated without harm, so they are retried like reads.
@@ -13,7 +13,6 @@ how long, is decided here and nowhere else:
 * Redirects are refused: a bearer token must not follow them.
 """
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -41,17 +40,9 @@ from shared.http.response import (
     number,
     retry_after,
 )
+from shared.http.retry import RETRIED, THROTTLES, backoff, judged, pause_seconds
 from shared.http.throttling import Throttling
 from shared.http.transport import Transport
-
-THROTTLES = 8
-"""How often a request is sent that is throttled each time, although every wait was kept: minutes.
-Beyond that it fails, so that one mailbox that is always throttled cannot hold up everybody."""
-
-LONGEST_BACKOFF_SECONDS = 60.0
-
-RETRIED = frozenset({408, 500, 502, 503, 504, 509})
-"""Statuses that may pass by themselves. Source: Microsoft Graph docs, "Error responses"."""
 
 
 class Tokens(Protocol):
@@ -138,22 +129,22 @@ class Service:
                 fresh_token = True
                 self._tokens.forget(origin, attempt.token)
                 continue
+            self._refuse_long_pause(budget, attempt)
             if response.status == TOO_MANY:
                 throttles += 1
-                self._keep(attempt, budget)
                 if throttles >= THROTTLES:
-                    raise Unavailable(response.evidence)
-                continue
-            failures += 1
-            try:
-                return _judged(response, request)
-            except (Unavailable, MalformedResponse):
-                if attempt.pause is not None:
-                    self._keep(attempt, budget)
-                if response.oversize or failures >= (request.attempts or ATTEMPTS):
-                    raise
+                    raise _throttled_for_ever(attempt)
+            else:
+                failures += 1
+                try:
+                    return judged(response, request)
+                except (Unavailable, MalformedResponse):
+                    if response.oversize or failures >= (request.attempts or ATTEMPTS):
+                        raise
             if attempt.pause is None:
                 self.wait(budget, response, backoff(failures))
+            elif attempt.pause.own:  # the limiter keeps that of the whole service
+                self.wait(budget, response, attempt.pause.seconds)
 
     def pin(self, url: str) -> str:
         """The origin of `url`, when it belongs to this service.
@@ -172,36 +163,6 @@ class Service:
         """Evidence for something that was noticed without a response."""
         return Evidence(self.name, method, url.partition("?")[0])
 
-    def throttled_item(
-        self,
-        budget: Budget,
-        subject: str,
-        response: Response,
-        asked: float | None,
-        times: int = 1,
-    ) -> bool:
-        """An item of a batch was throttled; by the same rule as a whole response.
-
-        Args:
-            budget: of the invocation.
-            subject: object id of the user whom the item is about; "" for nobody.
-            response: to the batch.
-            asked: seconds of the item's `Retry-After`; None gives an exponential pause.
-            times: how often this item was throttled so far, this time included.
-
-        Returns:
-            Whether the pause is the subject's own: then nobody waits, and the caller decides. Else
-            the service is paused, and the next `send` waits for it.
-
-        Raises:
-            Throttled: the service's pause outlasts the deadline.
-        """
-        if self._throttling.is_own(subject, self.clock.monotonic()):
-            budget.meter.add(self.name, throttled=1)
-            return True
-        self.pause(budget, response, asked, times)
-        return False
-
     def pause(
         self, budget: Budget, response: Response, asked: float | None, times: int = 1
     ) -> None:
@@ -216,7 +177,7 @@ class Service:
         Raises:
             Throttled: the pause outlasts the deadline.
         """
-        seconds = _pause_seconds(response, asked, times)
+        seconds = pause_seconds(response, asked, times)
         budget.meter.add(self.name, throttled=1)
         self.limiter.throttled(seconds, response.started_at)
         if self.clock.monotonic() + seconds >= budget.deadline:
@@ -230,18 +191,18 @@ class Service:
             PatienceExceeded: the patience does not last so long.
         """
         if self.clock.monotonic() + seconds >= budget.deadline:
-            raise DeadlineExceeded(f"no time to try again: {response.evidence}")
+            raise DeadlineExceeded(f"no time is left to try again: {response.evidence}")
         if budget.patience is not None:
             if seconds >= budget.patience.left:
                 raise PatienceExceeded(response.evidence)
             budget.patience.spend(seconds)
         self.clock.sleep(seconds)
 
-    def _keep(self, attempt: _Attempt, budget: Budget) -> None:
-        """Wait if the pause is the subject's own; the service's pause is kept by the limiter.
+    def _refuse_long_pause(self, budget: Budget, attempt: _Attempt) -> None:
+        """Do not wait for a pause that outlasts the deadline or, if it is own, the patience.
 
         Raises:
-            Throttled: the pause is too long for the deadline or for the patience.
+            Throttled: with the seconds of the pause.
         """
         pause = attempt.pause
         if pause is None:
@@ -251,8 +212,6 @@ class Service:
             left = min(left, budget.patience.left)
         if pause.seconds >= left:
             raise Throttled(attempt.response.evidence, pause.seconds, own=pause.own)
-        if pause.own:
-            self.wait(budget, attempt.response, pause.seconds)
 
     def _attempt(
         self, budget: Budget, request: Request, origin: str, failures: int, throttles: int
@@ -264,7 +223,7 @@ class Service:
             if response.stale:
                 response, token = self._exchange(budget, request, origin, asked, fresh=True)
             response = replace(response, started_at=slot.started_at)
-            self._heed_announcement(response, slot)
+            self._note_announcement(response, slot)
             if response.ok:
                 self._throttling.answered(budget.subject_of(request), self.clock.monotonic())
                 self.limiter.succeeded()
@@ -277,7 +236,7 @@ class Service:
             else:
                 return _Attempt(response, token)
             pause = _Pause(
-                _pause_seconds(response, seconds, times),
+                pause_seconds(response, seconds, times),
                 own=not _quota_is_spent(response)
                 and self._throttling.is_own(budget.subject_of(request), self.clock.monotonic()),
             )
@@ -295,7 +254,8 @@ class Service:
             raise Throttled(replace(asked, status=TOO_MANY), pause.seconds) from None
         except NoFreeSlot:
             raise DeadlineExceeded(
-                f"no request could be sent in time: {request.method} {asked.url}"
+                f"the time was used up while {request.method} {asked.url} waited for its turn; "
+                "other requests to the service took too long"
             ) from None
 
     def _exchange(
@@ -311,10 +271,10 @@ class Service:
         token = self._tokens.token(origin, budget.deadline)
         now = self.clock.monotonic()
         if now >= budget.deadline:
-            raise DeadlineExceeded(f"no time left for {request.method} {asked.url}")
+            raise DeadlineExceeded(f"no time is left to send {request.method} {asked.url}")
         patience = budget.patience
         if patience is not None and not patience.left:
-            raise PatienceExceeded(replace(asked, message="no patience left"))
+            raise PatienceExceeded(replace(asked, message="the time for this user is used up"))
         if request.write:
             budget.guard()
         budget.meter.add(self.name, requests=1, sent=len(request.body or b""))
@@ -326,7 +286,7 @@ class Service:
             raise PatienceExceeded(response.evidence)
         return response, token
 
-    def _heed_announcement(self, response: Response, slot: Slot) -> None:
+    def _note_announcement(self, response: Response, slot: Slot) -> None:
         """Space out the requests before SharePoint has to refuse them."""
         remaining = number(response.headers.get("RateLimit-Remaining"))
         reset = announced_reset(response.headers)
@@ -334,32 +294,14 @@ class Service:
             self.limiter.announced(slot, remaining, reset)
 
 
+def _throttled_for_ever(attempt: _Attempt) -> Throttled | Unavailable:
+    """The error of a request that stays throttled although every pause was kept."""
+    pause = attempt.pause
+    if pause is not None and pause.own:
+        return Throttled(attempt.response.evidence, pause.seconds, own=True)
+    return Unavailable(attempt.response.evidence)
+
+
 def _quota_is_spent(response: Response) -> bool:
     """Whether the response says that the application's quota is why it was refused."""
     return number(response.headers.get("RateLimit-Remaining")) == 0
-
-
-def _pause_seconds(response: Response, asked: float | None, times: int) -> float:
-    seconds = backoff(times) if asked is None else asked
-    if times > 1:
-        # A service that keeps saying "now" must not be hammered.
-        seconds = max(seconds, backoff(times - 1))
-    return max(seconds, announced_reset(response.headers))
-
-
-def _judged(response: Response, request: Request) -> Response:
-    failed = bool(response.status) and not response.ok
-    if failed and request.final is not None and request.final(response):
-        return response
-    if not response.status or response.status in RETRIED:
-        raise Unavailable(response.evidence)
-    response = response.judged(request.accept)
-    if response.oversize and request.want_json and response.ok:
-        raise MalformedResponse(response.evidence)
-    return response.parsed() if request.want_json and response.ok else response
-
-
-def backoff(attempt: int) -> float:
-    """Seconds before the next attempt: about 1, 2, 4, 8 …, with jitter, so that workers part."""
-    base = min(LONGEST_BACKOFF_SECONDS, 2.0 ** (min(attempt, 10) - 1))
-    return base * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, no secret

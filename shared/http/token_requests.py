@@ -11,12 +11,14 @@ and replay failed answers from memory.
 import logging
 import os
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import requests
 
 from shared.config import Settings
-from shared.http.connections import exchange, mount, within
+from shared.http.connections import mount, read_body
+from shared.http.exchange import exchange, within
 from shared.http.response import HIDDEN, without_tokens
 
 # At INFO these log every request; not "azure" as a whole, the Functions worker logs below it.
@@ -29,6 +31,7 @@ _SCOPE_SUFFIX = "/.default"
 # The endpoint is on this machine; and a caller is waiting for an answer within a minute.
 _CONNECT_SECONDS, _READ_SECONDS, _REQUEST_SECONDS = 3, 6, 9
 _LONGEST_REASON = 300
+_LONGEST_ANSWER_BYTES = 1024 * 1024
 _LIBRARY_LEAD_IN = "Token request error: "
 
 
@@ -98,26 +101,47 @@ def exchanged_token(
 
 
 class _MsalClient:
-    """The session as msal uses it, with time-outs and without redirects, which would leak."""
+    """The session as msal uses it: bounded in time and size, and without redirects.
+
+    A redirect would take the proof elsewhere.
+    """
 
     def __init__(self, session: requests.Session) -> None:
         self._session = session
 
-    def get(self, url: str, **arguments: Any) -> requests.Response:
+    def get(self, url: str, **arguments: Any) -> "_Answer":
         return self._send("GET", url, arguments)
 
-    def post(self, url: str, **arguments: Any) -> requests.Response:
+    def post(self, url: str, **arguments: Any) -> "_Answer":
         return self._send("POST", url, arguments)
 
-    def _send(self, method: str, url: str, arguments: dict[str, Any]) -> requests.Response:
-        return self._session.request(
+    def _send(self, method: str, url: str, arguments: dict[str, Any]) -> "_Answer":
+        with self._session.request(
             method,
             url,
             timeout=(_CONNECT_SECONDS, _READ_SECONDS),
             allow_redirects=False,
+            stream=True,
             verify=self._session.verify,  # said here, or REQUESTS_CA_BUNDLE would win over it
             **arguments,
-        )
+        ) as response:
+            body = read_body(response, _LONGEST_ANSWER_BYTES)
+            if len(body) > _LONGEST_ANSWER_BYTES:
+                raise RuntimeError("the answer is too large")
+            return _Answer(response.status_code, response.headers, body.decode(errors="replace"))
+
+
+class _Answer(NamedTuple):
+    """What msal reads of a response."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
+
+    def raise_for_status(self) -> None:
+        """Raise when the status is an error."""
+        if self.status_code >= 400:  # noqa: PLR2004 - the classes of HTTP errors
+            raise RuntimeError(f"HTTP status {self.status_code}")
 
 
 def reason_of(error: Exception) -> str:

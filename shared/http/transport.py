@@ -1,6 +1,5 @@
 """One request over HTTP, and nothing remembered: no redirect, no cookie, no other credentials."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -11,7 +10,9 @@ from urllib3.exceptions import HTTPError
 
 from shared.clock import Clock
 from shared.errors import Evidence
-from shared.http.connections import CONNECT_SECONDS, exchange, mount, within
+from shared.http.connecting import CONNECT_SECONDS
+from shared.http.connections import mount, read_body
+from shared.http.exchange import exchange, within
 from shared.http.request import Request
 from shared.http.response import Response, evidence_of
 
@@ -22,7 +23,6 @@ ATTEMPT_SECONDS = 60.0
 """Longest exchange, from name resolution to the last byte."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_CHUNK_BYTES = 65_536
 
 
 class Transport:
@@ -88,22 +88,12 @@ class Transport:
             allow_redirects=False,
             stream=True,
         ) as answer:
-            body = b"".join(_unpacked(answer, request.limit))
+            body = read_body(answer, request.limit)
             status, headers = answer.status_code, answer.headers
         if len(body) > request.limit:
             evidence = replace(asked, status=status, message="response too large")
             return Response(status, headers, b"", evidence, oversize=True)
         return Response(status, headers, body, evidence_of(asked, status, headers, body))
-
-
-def _unpacked(answer: requests.Response, limit: int) -> Iterator[bytes]:
-    """The body in pieces, unpacked, until it is longer than the limit."""
-    size = 0
-    for chunk in answer.iter_content(_CHUNK_BYTES):
-        size += len(chunk)
-        yield chunk
-        if size > limit:
-            return
 
 
 class _Session(requests.Session):

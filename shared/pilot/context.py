@@ -118,7 +118,7 @@ class Context:
 
     def _use_host(self, mysite: str) -> None:
         settings = self.app.settings
-        hosts = Hosts(settings.mysite_url, settings.admin_url)
+        hosts = Hosts(settings.mysite_url, settings.admin_url, settings.sharepoint_satellites)
         if not hosts.is_mysite(mysite):
             raise NotTried(f"not a My Site host of this tenant: {mysite}")
         self.mysite, self.root = mysite, root_of(mysite)

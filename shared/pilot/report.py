@@ -18,7 +18,7 @@ from shared.http import Budget
 from shared.pilot import probes
 from shared.pilot.context import Context, NotTried
 from shared.pilot.probes import NOT_TRIED, UNKNOWN, YES, Answer
-from shared.sync.on_demand import PATIENCE_SECONDS, SAVING_SECONDS
+from shared.sync import PATIENCE_SECONDS, SAVING_SECONDS
 
 _log = logging.getLogger("photo_sync.pilot")
 

@@ -5,7 +5,7 @@ checks and questions to a tenant.
 """
 
 from shared.sharepoint.batch import MAX_PARTS
-from shared.sharepoint.client import ReadOnlySharePoint, SharePoint, owns
+from shared.sharepoint.client import ReadOnlySharePoint, SharePoint
 from shared.sharepoint.csom import PATH as PROCESS_QUERY
 from shared.sharepoint.csom import check as check_query
 from shared.sharepoint.csom import set_properties
@@ -42,7 +42,6 @@ __all__ = [
     "check_query",
     "file_url",
     "files_of",
-    "owns",
     "parse",
     "read_picture_url",
     "read_url",

@@ -257,8 +257,3 @@ class ReadOnlySharePoint(SharePoint):
     ) -> tuple[str, ...]:
         """Write nothing."""
         return ()
-
-
-def owns(origin: str, *, mysite: str, admin: str, satellites: Collection[str] = ()) -> bool:
-    """Whether an origin is SharePoint of this tenant and may get a token."""
-    return Hosts(mysite, admin, satellites).owns(origin)

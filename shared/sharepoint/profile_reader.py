@@ -13,8 +13,7 @@ from shared.errors import (
     ServiceError,
     Throttled,
 )
-from shared.http import Patience, retry_after
-from shared.http.division import Allowance, divide
+from shared.http import Allowance, Patience, divide, retry_after
 from shared.log import InvocationLog
 from shared.model import User
 from shared.sharepoint import batch, profiles

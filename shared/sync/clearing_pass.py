@@ -144,7 +144,7 @@ class ClearingPass:
             self._check_time()
             run.leavers_cleared += self._clearing.clear_leavers(shard, due)
 
-    def _in_scope(self, user_ids: Sequence[str]) -> Mapping[str, User | None | PhotoSyncError]:
+    def _in_scope(self, user_ids: Sequence[str]) -> Mapping[str, User | PhotoSyncError | None]:
         refused = self._run.filter_refused
         user_filter = FILTER_OF_VERSION_1 if refused else self._settings.user_filter
         return self._graph.in_scope(user_ids, user_filter, self._settings.sync_group_id)

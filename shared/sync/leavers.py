@@ -1,4 +1,4 @@
-"""Users whom the directory no longer has: noticed, waited for, and then cleared. Decisions are pure.
+"""Users whom the directory no longer has: noticed, waited for, and then cleared. Pure.
 
 A record whose user is not in the list of the run may belong to somebody who only left the scope:
 they are left alone. So the directory is asked by object id, and only a user it does not have counts
@@ -52,7 +52,7 @@ def to_ask(records: Mapping[str, Record], listed: Collection[str], policy: Polic
 def notice(
     records: Mapping[str, Record],
     listed: Collection[str],
-    answers: Mapping[str, User | None | PhotoSyncError],
+    answers: Mapping[str, User | PhotoSyncError | None],
     policy: Policy,
 ) -> Noticed:
     """What the directory's answers mean; an error proves nothing.

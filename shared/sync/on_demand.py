@@ -170,7 +170,7 @@ class _Call:
                 loaded = self._users.load(user, record, decision, policy, self._patience)
                 if isinstance(loaded, Loaded):
                     return self._users.prepare(
-                        user, record, loaded, profile, policy, self._patience
+                        user, record, loaded, profile, policy=policy, patience=self._patience
                     )
                 return profile if isinstance(loaded, Remove) else loaded
             return profile

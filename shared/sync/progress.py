@@ -1,4 +1,4 @@
-"""What is finished in a run: counted, written as lines, saved; at any time all of the same users."""
+"""The accounts of a run: counts, lines, and progress, at any time of the same users."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -72,8 +72,8 @@ class Progress:
             run.deferred = [user_id for user_id in first if user_id <= run.cursor]
             run.put_aside = [k for k in last if k <= run.cursor and k not in set(first)]
         self._take_counts()
-        lines, self._lines = self._lines, []
-        self._blobs.append_lines(lines)
+        self._blobs.append_lines(self._lines)
+        self._lines = []
         self._blobs.save()
 
     def finish(self, status: str, reason: str = "") -> None:

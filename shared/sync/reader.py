@@ -63,14 +63,14 @@ class Reader:
             for batch in batched(users, BATCH_SIZE, strict=False)
         ]
 
-    def names(self, users: Sequence[User]) -> dict[str, User | None | PhotoSyncError]:
+    def names(self, users: Sequence[User]) -> dict[str, User | PhotoSyncError | None]:
         """Present names by id; None for whom the directory does not have.
 
         Names that are written to must be fresh: those of the listing may be a night old, and
         somebody else may have them by now.
         """
 
-        def ask(batch: tuple[User, ...]) -> Mapping[str, User | None | PhotoSyncError]:
+        def ask(batch: tuple[User, ...]) -> Mapping[str, User | PhotoSyncError | None]:
             if self._ended():
                 return _for_all(batch, _END)
             try:
@@ -78,7 +78,7 @@ class Reader:
             except PhotoSyncError as error:
                 return _for_all(batch, error)
 
-        found: dict[str, User | None | PhotoSyncError] = {}
+        found: dict[str, User | PhotoSyncError | None] = {}
         for part in self._pool.map(ask, batched(users, BATCH_SIZE, strict=False)):
             found.update(part)
         return found
@@ -151,7 +151,7 @@ class Reader:
             try:
                 self._health.require(profile.host)
                 return self._user_sync.prepare(
-                    user, record, loaded, profile, policy, patience(user.id)
+                    user, record, loaded, profile, policy=policy, patience=patience(user.id)
                 )
             except PhotoSyncError as error:
                 if not isinstance(error, Throttled):

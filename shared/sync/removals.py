@@ -100,7 +100,7 @@ class Clearing:
         user_sync: UserSync,
         health: Health,
         pool: Executor,
-        in_scope: Callable[[Sequence[str]], Mapping[str, User | None | PhotoSyncError]],
+        in_scope: Callable[[Sequence[str]], Mapping[str, User | PhotoSyncError | None]],
         patience: Callable[[str], Patience],
     ) -> None:
         self._graph = graph

@@ -1,8 +1,8 @@
 """What is read, compared, written and cleared for one user.
 
 A user's state is one value that moves forward: what was seen of the photo, then a decision of
-`plan`, then `Loaded`, `Prepared`, `Settled`. The engine takes many users through these stages together,
-a call takes one; both save the user's record in between.
+`plan`, then `Loaded`, `Prepared`, `Settled`. The engine takes many users through these stages
+together, a call takes one; both save the user's record in between.
 """
 
 import hashlib
@@ -117,6 +117,7 @@ class UserSync:
         record: Record | None,
         loaded: Loaded,
         profile: Profile,
+        *,
         policy: Policy,
         patience: Patience,
     ) -> Prepared | Settled:

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 
 from shared.checkpoint import Checkpoint
 from shared.errors import PhotoSyncError
-from shared.model import User
+from shared.model import User  # noqa: TC001 - a variable is annotated with it
 from shared.sync import leavers
 from shared.sync.engine import WINDOW_USERS, Engine
 from shared.sync.health import Health
@@ -155,7 +155,7 @@ class UsersPass:
         records = engine.shards[name].records
         listed = {user.id for user in self._scope.of_shard(name)}
         users = leavers.to_ask(records, listed, policy)
-        answers: dict[str, User | None | PhotoSyncError] = {}
+        answers: dict[str, User | PhotoSyncError | None] = {}
         for start in range(0, len(users), STEP_USERS):
             answers |= engine.names(users[start : start + STEP_USERS])
         noticed = leavers.notice(records, listed, answers, policy)

@@ -12,8 +12,9 @@ import pytest
 from shared.checkpoint.runs import COMPLETED, INTERRUPTED, RUNNING, STOPPED
 from shared.config.settings import SETTINGS
 from shared.model import Outcome
-from tests.infra.templates import INFRA, ROOT, parsed
+from tests.infra.compiler import INFRA, Compiler
 from tests.infra.test_permissions import FULL, GROUP, NARROW
+from tests.infra.tools import ROOT
 
 DEPLOY, OPERATE, SECURITY = (
     (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("deploy", "operate", "security")
@@ -85,7 +86,7 @@ def test_messages_of_the_tools_are_in_the_manual() -> None:
     """What grant.sh and the package builder say when they fail is explained."""
     shell = (INFRA / "permissions" / "grant.sh").read_text("utf-8")
     manual = re.sub(r"…", "", OPERATE)
-    texts = re.findall(r"\bfail [\"'](.+?)[\"'](?: 2)?$", shell, re.MULTILINE)
+    texts = re.findall(r"\b(?:fail|stop) [\"'](.+?)[\"'](?: 2)?$", shell, re.MULTILINE)
     assert len(texts) >= 8
     for text in texts:
         fixed = max(re.split(r"\$\w+", text.split(":")[0]), key=len).strip(" ,")
@@ -111,7 +112,7 @@ def test_every_setting_is_documented_as_it_is() -> None:
     assert documented == known
 
 
-def test_every_option_is_documented_as_it_is() -> None:
+def test_every_option_is_documented_as_it_is(compiler: Compiler) -> None:
     """Every parameter that is no setting stands in the table of options, with its azd name."""
     names = json.loads((INFRA / "main.parameters.json").read_text("utf-8"))["parameters"]
     settings = {setting.name for setting in SETTINGS}
@@ -122,9 +123,9 @@ def test_every_option_is_documented_as_it_is() -> None:
     }
     rows = [[cell.strip("`") for cell in row] for row in table(DEPLOY, "## Options")]
     assert {(row[0], row[1]) for row in rows} == expected
-    parameters = parsed()["main.bicep"]["parameters"]
+    parameters = compiler.template("main.bicep")["parameters"]
     for _, parameter, default, _ in rows:
-        value = parameters[parameter]["default"]
+        value = parameters[parameter].get("defaultValue")
         if isinstance(value, (bool, int)) or (value and not isinstance(value, dict)):
             assert default == (str(value).lower() if isinstance(value, bool) else str(value))
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from local.host.worker import HttpAnswer, InvocationFailed
+from local.host import HttpAnswer, InvocationFailed
 from local.support.azurite import Azurite
 from local.tenant import Fault
 from tests.support.served_world import Served

@@ -15,7 +15,7 @@ LOAD = """
 import json, sys
 from pathlib import Path
 before = set(sys.modules)
-from local.host.worker import Worker
+from local.host import Worker
 with Worker(Path.cwd()) as worker:
     names = [function.name for function in worker.functions]
     print(json.dumps({"functions": names, "modules": sorted(sys.modules), "path": sys.path}))
@@ -33,8 +33,8 @@ def loaded() -> dict[str, list[str]]:
     return document
 
 
-def test_both_functions_load(loaded: dict[str, list[str]]) -> None:
-    assert sorted(loaded["functions"]) == ["SyncHttp", "SyncTimer"]
+def test_all_functions_load(loaded: dict[str, list[str]]) -> None:
+    assert sorted(loaded["functions"]) == ["Portal", "SyncHttp", "SyncTimer"]
 
 
 @pytest.mark.parametrize("name", HEAVY)

@@ -26,7 +26,7 @@ def host(here: World) -> Iterator[tuple[subprocess.Popen[str], str]]:
     keys = {"LOCAL_FUNCTION_KEY": "function", "LOCAL_MASTER_KEY": "master"}
     environment = {**os.environ, **here.settings, **keys, "SYNC_SCHEDULE": "0 0 3 * * *"}
     with subprocess.Popen(
-        [sys.executable, "-m", "local.host.server", "--until-eof", "--port", "0"],
+        [sys.executable, "-m", "local.host", "--until-eof", "--port", "0"],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.PIPE,

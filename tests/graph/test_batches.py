@@ -110,7 +110,7 @@ def test_an_outage_costs_few_requests(here: Clients, kind: Any) -> None:
     for each in seen.values():
         assert isinstance(each, Unknown)
         assert isinstance(each.error, Unavailable)
-    assert here.count("photo.batch") <= 7
+    assert here.count("photo.batch") <= 14
 
 
 ERRORS = [

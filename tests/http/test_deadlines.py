@@ -13,7 +13,7 @@ import pytest
 from local.support.clock import VirtualClock
 from shared.clock import Clock
 from shared.errors import DeadlineExceeded, PatienceExceeded, PhotoSyncError, Unavailable
-from shared.http import Budget, Patience, Request, connections, transport
+from shared.http import Budget, Patience, Request, connecting, connections, transport
 from tests.support.identity_endpoints import certified
 from tests.support.raw_server import Connection, RawServer, full_backlog
 from tests.support.scripted_service import FakeTokens, client
@@ -75,6 +75,11 @@ def silence(connection: Connection) -> None:
 
 def reads_nothing(connection: Connection) -> None:
     connection.hang()
+
+
+def answers_once(connection: Connection) -> None:
+    connection.request()
+    connection.answer()
 
 
 SLOW: list[Callable[[Connection], None]] = [
@@ -142,7 +147,7 @@ def test_an_attempt_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_limits_leave_time_for_a_second_attempt_in_a_call() -> None:
     """A call has 45 s: a silent connection, kept or new, must not use them up."""
     assert connections.FIRST_BYTE_SECONDS + transport.READ_SECONDS <= 45
-    assert connections.CONNECT_SECONDS + transport.READ_SECONDS <= 45
+    assert connecting.CONNECT_SECONDS + transport.READ_SECONDS <= 45
     assert transport.ATTEMPT_SECONDS <= 60
 
 
@@ -160,14 +165,14 @@ def test_a_dead_address_does_not_use_up_the_time_of_the_next(
 ) -> None:
     """A host with several addresses is reached by the one that answers."""
     real = socket.getaddrinfo
-    with full_backlog() as dead, RawServer(lambda c: c.request() and c.answer()) as server:
+    with full_backlog() as dead, RawServer(answers_once) as server:
 
         def addresses(host: str, port: int, *arguments: object, **options: object) -> object:
             assert (host, port) == ("127.0.0.1", server.port)
             return real(host, dead, *arguments, **options) + real(host, port)  # type: ignore[arg-type]
 
         monkeypatch.setattr(socket, "getaddrinfo", addresses)
-        monkeypatch.setattr(connections, "CONNECT_SECONDS", 0.6)
+        monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.6)
         began = time.monotonic()
         service = client(server.url, clock=time)
         limit = Budget(began + 30)
@@ -193,7 +198,7 @@ def test_a_hanging_name_resolution_ends(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("trickled", [False, True])
-def test_a_hanging_tls_handshake_ends(tmp_path: Path, *, trickled: bool) -> None:
+def test_a_hanging_tls_handshake_ends(*, trickled: bool) -> None:
     """A server that accepts and then does not finish the handshake."""
 
     def handler(connection: Connection) -> None:
@@ -291,8 +296,8 @@ def test_requests_that_hang_do_not_hold_up_others_beyond_their_deadline() -> Non
         assert time.monotonic() - now < 4
 
 
-def test_a_token_that_does_not_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source of tokens is told the deadline of the request."""
+def test_the_source_of_tokens_is_told_the_deadline() -> None:
+    """A token that does not come in time is not waited for."""
     asked = []
 
     class Tokens(FakeTokens):
@@ -300,7 +305,7 @@ def test_a_token_that_does_not_come_in_time(monkeypatch: pytest.MonkeyPatch) -> 
             asked.append(deadline)
             return super().token(resource)
 
-    with RawServer(lambda c: c.request() and c.answer()) as server:
+    with RawServer(answers_once) as server:
         service = client(server.url, tokens=Tokens())
         service.send(Budget(77), Request("GET", server.url))
     assert asked == [77]

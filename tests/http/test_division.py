@@ -51,7 +51,7 @@ def test_one_poisoned_key(poison: int) -> None:
     assert len(service.sent) <= 13
 
 
-@given(st.sets(st.integers(0, 19), min_size=1, max_size=4))
+@given(st.sets(st.integers(0, 19), min_size=1, max_size=3))
 def test_several_poisoned_keys(poison: set[int]) -> None:
     """Nobody who is not poisoned has an error."""
     service = Service(poison)

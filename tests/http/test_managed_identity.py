@@ -3,15 +3,18 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from local.support.clock import VirtualClock
 from shared.config.settings import load
-from shared.errors import TokenUnavailable
+from shared.errors import DeadlineExceeded, TokenUnavailable
 from shared.http import ManagedIdentity
+from shared.http.managed_identity import _Key
 from tests.support.identity_endpoints import Platform, jwt, serving
+from tests.support.raw_server import Connection, RawServer
 
 GRAPH = "https://graph.microsoft.com"
 MYSITE = "https://contoso-my.sharepoint.com"
@@ -76,6 +79,141 @@ def test_asked_again_before_it_ends(platform: Platform, clock: VirtualClock) -> 
     assert me.token(GRAPH) == first
     clock.advance(10)
     assert me.token(GRAPH) != first
+
+
+def test_a_failed_renewal_costs_nothing(platform: Platform, clock: VirtualClock) -> None:
+    """While the token lasts, a platform that gives no new one is asked again later, not now."""
+    platform.lifetime = 3600
+    me = identity(clock)
+    first = me.token(GRAPH)
+
+    clock.advance(3600 - 290)
+    platform.answers = [(500, "{}")] * 3
+    began = clock.monotonic()
+    assert me.token(GRAPH) == first
+    assert len(platform.asked) == 4
+    assert clock.monotonic() - began < 5
+    assert me.token(GRAPH) == first
+    assert len(platform.asked) == 4
+    clock.advance(31)
+    assert me.token(GRAPH) != first
+
+
+def test_a_token_is_not_used_to_its_very_end(platform: Platform, clock: VirtualClock) -> None:
+    """A token that would end on its way is not sent, though there is no other."""
+    platform.lifetime = 3600
+    me = identity(clock)
+    me.token(GRAPH)
+
+    clock.advance(3600 - 55)
+    platform.answers = [(500, "{}")] * 3
+    with pytest.raises(TokenUnavailable):
+        me.token(GRAPH)
+
+
+def test_others_go_on_while_one_renews(platform: Platform, clock: VirtualClock) -> None:
+    """A renewal that hangs holds up nobody who still has a token."""
+    platform.lifetime = 3600
+    me = identity(clock)
+    first, other = me.token(GRAPH), me.token(MYSITE)
+    clock.advance(3600 - 290)
+    platform.gate = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        renewing = pool.submit(me.token, GRAPH)
+        try:
+            _until(me._asking[_Key(GRAPH)].locked)
+            for _ in range(3):
+                assert me.token(GRAPH) == first
+        finally:
+            platform.gate.set()
+        assert renewing.result(10) not in {first, other}
+
+
+def test_a_refused_token_renewed_by_others_is_kept(platform: Platform, clock: VirtualClock) -> None:
+    """Many threads whose token is refused at once cause one new token, not one each."""
+    me = identity(clock)
+    refused = me.token(GRAPH)
+    for _ in range(8):
+        me.forget(GRAPH, refused)
+        fresh = me.token(GRAPH)
+    assert fresh != refused
+    assert len(platform.asked) == 2
+
+
+def test_a_token_refused_while_it_is_renewed_is_not_used(
+    platform: Platform, clock: VirtualClock
+) -> None:
+    """A failed renewal does not bring back what was refused meanwhile."""
+    platform.lifetime = 3600
+    me = identity(clock)
+    refused = me.token(GRAPH)
+    clock.advance(3600 - 290)
+    platform.answers = [(500, "{}")] * 3
+    platform.gate = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        renewing = pool.submit(me.token, GRAPH)
+        _until(me._asking[_Key(GRAPH)].locked)
+        me.forget(GRAPH, refused)
+        platform.gate.set()
+        with pytest.raises(TokenUnavailable):
+            renewing.result(10)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 0.5, 2])
+def test_no_longer_than_the_deadline(
+    platform: Platform, clock: VirtualClock, seconds: float
+) -> None:
+    """Attempts and pauses end with the caller's time."""
+    platform.answers = [(500, '{"statusCode":500,"message":"vague"}')] * 3
+    with pytest.raises(DeadlineExceeded, match="vague" if seconds > 0 else "no time left"):
+        identity(clock).token(GRAPH, clock.monotonic() + seconds)
+    assert clock.monotonic() <= max(0, seconds)
+
+
+def _silent(connection: Connection) -> None:
+    connection.request()
+    connection.hang()
+
+
+def _trickling(connection: Connection) -> None:
+    connection.request()
+    connection.trickle(b"HTTP/1.1 200 OK\r\nX-Header: " + b"x" * 2000)
+
+
+@pytest.mark.parametrize("handler", [_silent, _trickling])
+def test_an_endpoint_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, handler: Callable[[Connection], None]
+) -> None:
+    """Silent or trickling: the caller's deadline holds, by the real clock."""
+    monkeypatch.setenv("IDENTITY_HEADER", HEADER)
+    me = ManagedIdentity(load(LEAST))
+    with RawServer(handler) as server:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{server.url}/msi/token")
+        began = time.monotonic()
+        with pytest.raises((DeadlineExceeded, TokenUnavailable)) as caught:
+            me.token(GRAPH, began + 1)
+        assert time.monotonic() - began < 2.5
+        assert HEADER not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"])
+def test_the_platform_s_secret_goes_to_no_proxy(
+    platform: Platform, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A proxy for outgoing traffic, with no exceptions, does not see the token request."""
+    seen: list[bytes] = []
+
+    def handler(connection: Connection) -> None:
+        seen.append(connection.request())
+        connection.answer(b"", status="502 Bad Gateway")
+
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    with RawServer(handler) as server:
+        monkeypatch.setenv(name, server.url)
+        assert identity(clock).token(GRAPH)
+    assert not seen
+    assert platform.headers == [HEADER]
 
 
 def test_forget(platform: Platform, clock: VirtualClock) -> None:
@@ -230,6 +368,16 @@ def test_only_origins(platform: Platform, clock: VirtualClock, resource: str) ->
         with pytest.raises(ValueError, match="no https origin"):
             call(resource)
     assert platform.asked == []
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    """Wait for what another thread is about to do."""
+    gate = threading.Event()
+    for _ in range(2000):
+        if holds():
+            return
+        gate.wait(0.005)
+    raise AssertionError("did not happen")
 
 
 class CountingClock(VirtualClock):

@@ -164,6 +164,16 @@ def test_passing_fault(platform: Platform, login: Login) -> None:
     assert time.monotonic() - begun < 10
 
 
+@pytest.mark.usefixtures("platform")
+@pytest.mark.parametrize("text", ["x" * 2_000_000, "[" * 100_000])
+def test_a_hostile_answer(login: Login, text: str) -> None:
+    """An answer of any size or depth is the same error, and costs little."""
+    login.answers = [(200, text)] * 3
+
+    with pytest.raises(TokenUnavailable, match="federated credential"):
+        identity(login, VirtualClock()).token(GRAPH)
+
+
 def test_no_proof(platform: Platform, login: Login) -> None:
     """Without the identity's own token the login authority is not asked, and the error says so."""
     platform.answers = [(400, '{"statusCode":400,"message":"unknown identity"}')] * 3

@@ -1,6 +1,7 @@
 """Error bodies and headers as services send them, and as nobody should."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -19,8 +20,9 @@ from shared.errors import (
     RequestRejected,
     ServiceError,
 )
-from shared.http import Response, error_of, number, printable, retry_after
+from shared.http import Response, error_of, number, printable, retry_after, without_tokens
 from shared.http.response import evidence_of
+from shared.http.token_requests import reason_of
 
 ASKED = Evidence("graph", "GET", "https://graph.example/v1.0/users")
 REJECTED = (301, 302, 304, 400, 423, 501)
@@ -63,6 +65,68 @@ def test_any_json_is_read_as_an_error(body: object) -> None:
     for text in error_of({"error": body}) + error_of(body):
         assert len(text) <= 200
         assert text.isprintable()
+
+
+HEAVY = [
+    "eyJ" * 300_000,
+    "eyJ." * 250_000,
+    "eyJ-" * 250_000 + ".",
+    "." * 1_000_000,
+    "a" * 1_000_000,
+    "eyJ a" * 200_000,
+    "eyJa.b " * 150_000,
+    " " * 1_000_000,
+    "1" * 1_000_000,
+    "Mon, " * 200_000,
+    ", 01 Jan (" * 100_000,
+]
+
+
+@pytest.mark.parametrize("text", HEAVY, ids=lambda text: text[:10])
+def test_a_megabyte_of_text_is_read_in_linear_time(text: str) -> None:
+    """No text of an error or a header costs more than looking at it once or twice.
+
+    In quadratic time each of these would take minutes; the bound is generous for slow machines.
+    """
+    began = time.process_time()
+    without_tokens(text)
+    printable(text)
+    number(text)
+    reason_of(ValueError(text))
+    retry_after({"Retry-After": text}, VirtualClock())
+    body = json.dumps({"error": {"code": text, "message": {"value": text}}}).encode()
+    evidence_of(ASKED, 500, {"request-id": text}, body)
+    assert time.process_time() - began < 10
+
+
+TOKEN = "eyJ0eXAi.eyJhdWQi.c2lnbmF0dXJl-_x"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"Bearer {TOKEN}", "Bearer [hidden]"),
+        (f"x={TOKEN}, y", "x=[hidden], y"),
+        (f"token_{TOKEN}", "token_[hidden]"),
+        (f"a.b.{TOKEN}", "a.b.[hidden]"),
+        (f'"{TOKEN}"', '"[hidden]"'),
+        (f"{TOKEN} and {TOKEN}", "[hidden] and [hidden]"),
+        (TOKEN[:20], "[hidden]"),
+        ("eyJ0eXAi", "eyJ0eXAi"),
+        ("a.b.c and heyJude", "a.b.c and heyJude"),
+        ("", ""),
+    ],
+)
+def test_no_token_is_shown(text: str, shown: str) -> None:
+    """A token that a service quotes is hidden, whole or cut, whatever stands before it."""
+    assert without_tokens(text) == shown
+
+
+@given(st.text(alphabet="eyJ.-_ab ", max_size=60))
+def test_hidden_as_the_definition_says(text: str) -> None:
+    """A token: `eyJ`, then characters of base64url, with at least one dot among them."""
+    plain = re.sub(r"eyJ[\w-]*(?:\.[\w-]*)+", "[hidden]", text)
+    assert without_tokens(text) == plain
 
 
 @given(st.binary(), st.integers(100, 599))
@@ -144,6 +208,8 @@ def test_request_id(headers: dict[str, str], expected: str) -> None:
         ("nan", None),
         ("1e9", None),
         ("٣", None),
+        ("3600.5", 3600.0),
+        ("9" * 30, 3600.0),
         ("9" * 400, None),
         ("Wed, 99 Foo 2026 99:99:99 GMT", None),
         ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
@@ -180,7 +246,7 @@ def test_retry_after_as_date(late: int, gmt: bool, monkeypatch: pytest.MonkeyPat
 def test_any_retry_after(value: str) -> None:
     """No value of the header raises, and none makes the program wait a negative time."""
     seconds = retry_after({"Retry-After": value}, VirtualClock())
-    assert seconds is None or seconds >= 0
+    assert seconds is None or 0 <= seconds <= 3600
 
 
 @given(st.text() | st.integers() | st.floats() | st.lists(st.integers()))

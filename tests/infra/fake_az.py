@@ -1,107 +1,136 @@
-"""Stands in for the Azure CLI: `az rest` against a directory in a JSON file. Run as a program.
+"""Stands in for the Azure CLI: `az rest` and `az account show` against a directory of the tests.
 
-Answers as Microsoft Graph does ("Get servicePrincipal", "Grant an appRoleAssignment", "Create
-permission" of a site); understands only the JMESPath that grant.sh uses. Every call is noted in
-the file, so that tests see what was sent.
+The program `az` that scripts find is a few lines of bash that hand the command to a server in this
+process, because starting Python for each of forty commands would take most of the time. Prints and
+fails as the CLI does; `--query` is evaluated by the library that the CLI itself uses.
 """
 
 import json
-import os
-import re
-import sys
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-STATE = Path(os.environ.get("FAKE_AZ_STATE", ""))
+import jmespath
+
+from tests.infra.directory import CLI_SCOPES, TENANT, Directory, RefusedError, reason
+
+_PROGRAM = """#!/usr/bin/env bash
+exec 3<>/dev/tcp/127.0.0.1/{port}
+{{ echo $#; printf '%s\\0' "$@"; }} >&3
+read -r status <&3
+if [ "$status" -eq 0 ]; then cat <&3; else cat <&3 >&2; fi
+exit "$status"
+"""
 
 
-def search(query: str, document: Any) -> Any:
-    """The part of JMESPath in use: `a`, and `list[?condition && condition].field | [0]`."""
-    form = re.fullmatch(r"(\w+)\[\?(.+)\]\.(\w+) \| \[0\]", query)
-    if form is None:
-        return document[query]
-    name, condition, field = form.groups()
-    for item in document[name]:
-        if all(_holds(part, item) for part in condition.split(" && ")):
-            return item[field]
-    return None
+class AzError(Exception):
+    """The CLI fails with this message."""
 
 
-def _holds(condition: str, item: Any) -> bool:
-    contains = re.fullmatch(r"contains\((\w+), '([^']*)'\)", condition)
-    if contains:
-        return contains[2] in item[contains[1]]
-    path, value = re.fullmatch(r"([\w.\[\]]+)=='([^']*)'", condition).groups()  # type: ignore[union-attr]  # a wrong query is a failing test
-    for step in re.findall(r"\w+", path):
+@dataclass
+class Az:
+    """The CLI of somebody who is signed in to a directory.
+
+    Attributes:
+        directory: what `az rest` reaches.
+        scopes: what the token may do there, as far as its user may.
+        tenant: who is signed in to; empty when nobody is.
+    """
+
+    directory: Directory
+    scopes: frozenset[str] = CLI_SCOPES
+    tenant: str = TENANT
+
+    def run(self, arguments: list[str]) -> tuple[int, str]:
+        """Exit status, and what is printed."""
         try:
-            item = item[int(step)] if step.isdigit() else item[step]
-        except (LookupError, TypeError):
-            return False
-    return bool(item == value)
+            return 0, self._command(arguments)
+        except (AzError, ValueError, LookupError) as error:
+            return 1, f"ERROR: {error}\n"
+
+    def _command(self, arguments: list[str]) -> str:
+        match arguments:
+            case ["login", "--tenant", tenant, "--allow-no-subscriptions"]:
+                self.tenant = tenant
+                return "[]\n"
+            case _ if not self.tenant:
+                raise AzError("Please run 'az login' to setup account.")
+            case ["rest", *tail]:
+                options = dict(zip(tail[::2], tail[1::2], strict=True))
+                value = self._rest(options)
+            case ["account", "show", *tail]:
+                options = dict(zip(tail[::2], tail[1::2], strict=True))
+                value = {"tenantId": self.tenant}
+            case _:
+                raise AzError(f"'{' '.join(arguments)}' is not known to this stand-in")
+        return _shown(jmespath.search(options.get("--query", "@"), value), options)
+
+    def _rest(self, options: dict[str, str]) -> Any:
+        url = urlsplit(options["--url"])
+        root = f"{url.scheme}://{url.netloc}"
+        if root != options["--resource"]:
+            raise AzError("a token for another resource")
+        body = json.loads(options["--body"]) if "--body" in options else {}
+        if body and options.get("--headers") != "Content-Type=application/json":
+            raise AzError("Bad Request(a body needs its content type)")
+        self.directory.roots.add(root)
+        try:
+            return self.directory.request(
+                options["--method"].upper(),
+                url.path.removeprefix("/v1.0/"),
+                parse_qs(url.query),
+                body,
+                set(self.scopes),
+            )[1]
+        except RefusedError as refused:
+            raise AzError(f"{reason(refused.status)}({json.dumps(refused.body)})") from None
 
 
-def get(state: dict[str, Any], path: str) -> Any:
-    """What the directory answers to GET."""
-    by_app = re.fullmatch(r"/v1.0/servicePrincipals\(appId='([^']+)'\)", path)
-    if by_app:
-        return next(p for p in state["principals"] if p["appId"] == by_app[1])
-    parts = path.split("/")[2:]
-    match parts:
-        case ["servicePrincipals", key, "appRoleAssignments"]:
-            next(p for p in state["principals"] if p["id"] == key)
-            return {"value": [a for a in state["assignments"] if a["principalId"] == key]}
-        case ["servicePrincipals", key]:
-            return next(p for p in state["principals"] if p["id"] == key)
-        case ["sites", site, "permissions"]:
-            return {"value": state["permissions"].get(site, [])}
-        case ["sites", site]:
-            return {"id": f"{site.rstrip(':')},1,2"}
-    raise StopIteration
+def _shown(value: Any, options: dict[str, str]) -> str:
+    """As `--output tsv`: one line for each value, nothing for null."""
+    if options["--output"] == "none" or value is None:
+        return ""
+    if options["--output"] != "tsv":
+        raise AzError("only tsv and none")
+    lines = value if isinstance(value, list) else [value]
+    rows = (line if isinstance(line, list) else [line] for line in lines)
+    return "".join("\t".join("" if c is None else str(c) for c in row) + "\n" for row in rows)
 
 
-def post(state: dict[str, Any], path: str, body: dict[str, Any]) -> None:
-    """What the directory does for POST."""
-    match path.split("/")[2:]:
-        case ["servicePrincipals", resource, "appRoleAssignedTo"]:
-            if body["resourceId"] != resource:
-                sys.exit("Bad Request: resourceId differs from the address")
-            known = [{k: a[k] for k in body} for a in state["assignments"] + state["unlisted"]]
-            if body in known:
-                sys.exit("Bad Request: Permission being assigned already exists on the object")
-            if not state["administrator"]:
-                sys.exit("Forbidden: Insufficient privileges to complete the operation.")
-            state["assignments"].append({"id": f"a{len(state['assignments'])}", **body})
-        case ["sites", site, "permissions"]:
-            granted = [{"application": i["application"]} for i in body["grantedToIdentities"]]
-            permission = {"id": "p", "roles": body["roles"], "grantedToIdentitiesV2": granted}
-            state["permissions"].setdefault(site, []).append(permission)
+@contextmanager
+def serving(run: Callable[[list[str]], tuple[int, str]], program: Path) -> Iterator[None]:
+    """Make `program` a command that `run` answers, until the end of the block.
 
+    Args:
+        run: gets the arguments, gives exit status and what is printed.
+        program: file to be written.
+    """
 
-def main(arguments: list[str]) -> None:
-    """One `az rest` call."""
-    if arguments[:1] != ["rest"]:
-        sys.exit(f"fake az: unknown command {arguments}")
-    options = dict(zip(arguments[1::2], arguments[2::2], strict=True))
-    state = json.loads(STATE.read_text("utf-8"))
-    url = urlsplit(options["--url"])
-    root = f"{url.scheme}://{url.netloc}"
-    if root != options["--resource"] or set(parse_qs(url.query)) - {"$select", "$top"}:
-        sys.exit("fake az: unexpected address")
-    path = url.path.removesuffix("/")
-    state["calls"].append(f"{options['--method'].upper()} {root}{path}")
-    try:
-        if options["--method"] == "get":
-            value = search(options["--query"], get(state, path))
-            if value is not None:  # az prints nothing for null
-                sys.stdout.write(f"{value}\n")
-        else:
-            post(state, path, json.loads(options["--body"]))
-    except StopIteration:
-        sys.exit("Not Found: Resource does not exist.")
-    finally:
-        STATE.write_text(json.dumps(state), "utf-8")
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            count = int(self.rfile.readline())
+            arguments = [self._argument() for _ in range(count)]
+            status, text = run(arguments)
+            self.wfile.write(f"{status}\n{text}".encode())
 
+        def _argument(self) -> str:
+            data = bytearray()
+            while (byte := self.rfile.read(1)) not in (b"\0", b""):
+                data += byte
+            return data.decode()
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        program.write_text(_PROGRAM.format(port=server.server_address[1]), "utf-8")
+        program.chmod(0o755)
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()

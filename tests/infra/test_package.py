@@ -11,7 +11,7 @@ import pytest
 
 from local import package
 from local.package import PackageError, app_files, build, read_rules
-from tests.infra.templates import ROOT
+from tests.infra.tools import ROOT
 
 IS_TARGET = (sys.platform, platform.machine(), sys.version_info[:2]) == (
     "linux",
@@ -27,7 +27,7 @@ from pathlib import Path
 app, tools = Path(sys.argv[1]), Path(sys.argv[2])
 sys.path[:0] = [str(app / ".python_packages/lib/site-packages")]
 sys.path.append(str(tools))
-from local.worker import Worker
+from local.host.worker import Worker
 with Worker(app) as worker:
     print(*sorted(function.name for function in worker.functions))
 import PIL.Image, azure.identity, azure.storage.blob, msal, requests, shared
@@ -50,6 +50,9 @@ def app(tmp_path: Path) -> Path:
         "SyncTimer/__init__.py",
         "SyncTimer/function.json",
         "shared/core.py",
+        "shared/portal/html/page.html",
+        "shared/portal/assets/page.js",
+        "shared/portal/i18n/fi.json",
         "shared/__pycache__/core.cpython-313.pyc",
         "shared/stale.pyc",
         "shared/notes.md",
@@ -93,6 +96,9 @@ def test_only_the_app_is_deployed(app: Path) -> None:
         "host.json",
         "requirements.txt",
         "shared/core.py",
+        "shared/portal/assets/page.js",
+        "shared/portal/html/page.html",
+        "shared/portal/i18n/fi.json",
     ]
 
 
@@ -177,13 +183,14 @@ def test_a_failed_build_says_why_and_leaves_no_package(
 
 @pytest.mark.skipif(not IS_TARGET, reason="the package is for Linux x86_64 and Python 3.13")
 def test_the_package_runs_under_the_worker_library(tmp_path: Path) -> None:
-    """Unpacked as in Azure, both functions load and every dependency comes from the package."""
+    """Unpacked as in Azure, all functions load and every dependency comes from the package."""
     archive = build(ROOT, tmp_path / "photo-sync.zip")
     unpacked, tools = tmp_path / "wwwroot", tmp_path / "tools"
     with zipfile.ZipFile(archive) as file:
         file.extractall(unpacked)
     assert {path.name for path in unpacked.iterdir()} == {
         ".python_packages",
+        "Portal",
         "SyncHttp",
         "SyncTimer",
         "host.json",
@@ -199,4 +206,4 @@ def test_the_package_runs_under_the_worker_library(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["SyncHttp SyncTimer", "True"]
+    assert done.stdout.splitlines() == ["Portal SyncHttp SyncTimer", "True"]

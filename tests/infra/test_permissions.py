@@ -1,306 +1,296 @@
 """The template and both scripts grant the same app roles: those of the contract, no more."""
 
-import json
-import os
-import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.infra.templates import INFRA, parsed
+from tests.infra.compiler import Compiler
+from tests.infra.directory import (
+    CLI_SCOPES,
+    CLIENT,
+    GRAPH,
+    GRAPH_APP,
+    HOST,
+    PRINCIPAL,
+    ROLE_IDS,
+    SHAREPOINT_APP,
+    SITE,
+    Directory,
+)
+from tests.infra.fake_az import Az
+from tests.infra.tools import Script
 
-FOLDER = INFRA / "permissions"
-GRAPH_APP = "00000003-0000-0000-c000-000000000000"
-SHAREPOINT_APP = "00000003-0000-0ff1-ce00-000000000000"
-GRAPH, SHAREPOINT = "graph-sp", "sharepoint-sp"
-PRINCIPAL = "11111111-2222-3333-4444-555555555555"
-CLIENT = "99999999-8888-7777-6666-555555555555"
-SITE = "contoso-my.sharepoint.com,1,2"
+GRANT = "infra/permissions/grant.sh"
+TARGET = "22222222-2222-2222-2222-222222222222"
+WITH_SITES = frozenset({"Directory.AccessAsUser.All", "Sites.FullControl.All"})
 
 # (resource, role) by variant: permissions of the contract.
 BASE = {("graph", "User.Read.All"), ("sharepoint", "User.ReadWrite.All")}
 FULL = BASE | {("sharepoint", "Sites.FullControl.All")}
 NARROW = BASE | {("sharepoint", "Sites.Selected")}
 GROUP = {("graph", "GroupMember.Read.All")}
+PHOTOS = {("graph", "ProfilePhoto.Read.All")}
 VARIANTS = [
     (set(), FULL),
     ({"with-group"}, FULL | GROUP),
+    ({"with-photos"}, FULL | PHOTOS),
     ({"narrow"}, NARROW),
     ({"with-group", "narrow"}, NARROW | GROUP),
 ]
-# Ids from Microsoft's published permission data; Graph and SharePoint share some.
-ROLE_IDS = {
-    "graph": {
-        "User.Read.All": "df021288-bdef-4463-88db-98f22de89214",
-        "User.ReadWrite.All": "741f803b-c850-494e-b5df-cde7c675a1ca",
-        "GroupMember.Read.All": "98830695-27a2-44f7-8c18-0c3ebc9698f6",
-        "Sites.FullControl.All": "a82116e5-55eb-4c41-a434-62fe8a61c773",
-    },
-    "sharepoint": {
-        "User.Read.All": "df021288-bdef-4463-88db-98f22de89214",
-        "User.ReadWrite.All": "741f803b-c850-494e-b5df-cde7c675a1ca",
-        "Sites.FullControl.All": "678536fe-1083-478a-9c59-b99265e6b0d3",
-        "Sites.Selected": "20d37865-089c-4dee-8c41-6967602d4ac8",
-    },
-}
-RESOURCES = {"graph": (GRAPH, GRAPH_APP), "sharepoint": (SHAREPOINT, SHAREPOINT_APP)}
-Grant = Callable[..., subprocess.CompletedProcess[str]]
-
-needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="grant.sh needs bash")
-
-
-def directory() -> dict[str, Any]:
-    """A tenant in which nothing is granted."""
-    principals: list[dict[str, Any]] = []
-    for service, (object_id, app_id) in RESOURCES.items():
-        roles = [
-            # A delegated permission of the same name, which must not be taken.
-            {"id": "delegated", "value": "User.Read.All", "allowedMemberTypes": ["User"]},
-            *(
-                {"id": role_id, "value": value, "allowedMemberTypes": ["Application"]}
-                for value, role_id in ROLE_IDS[service].items()
-            ),
-        ]
-        principals.append({"id": object_id, "appId": app_id, "appRoles": roles})
-    principals.append({"id": PRINCIPAL, "appId": CLIENT, "appRoles": []})
-    return {
-        "administrator": True,
-        "principals": principals,
-        "assignments": [],
-        "unlisted": [],
-        "permissions": {},
-        "calls": [],
-    }
-
-
-class Tenant:
-    """The directory behind the stand-in for az, and what a test wants to know of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "state.json"
-        self.save(directory())
-
-    def save(self, state: dict[str, Any]) -> None:
-        self.file.write_text(json.dumps(state), "utf-8")
-
-    def load(self) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads(self.file.read_text("utf-8"))
-        return state
-
-    def granted(self) -> set[tuple[str, str]]:
-        names = {
-            (RESOURCES[service][0], role_id): (service, value)
-            for service, roles in ROLE_IDS.items()
-            for value, role_id in roles.items()
-        }
-        found = [a for a in self.load()["assignments"] if a["principalId"] == PRINCIPAL]
-        return {names[a["resourceId"], a["appRoleId"]] for a in found}
-
-    def posts(self) -> list[str]:
-        return [call for call in self.load()["calls"] if call.startswith("POST")]
 
 
 @pytest.fixture
-def tenant(tmp_path: Path) -> Tenant:
-    return Tenant(tmp_path)
-
-
-@pytest.fixture
-def grant(tenant: Tenant, tmp_path: Path) -> Grant:
-    az = tmp_path / "bin" / "az"
-    az.parent.mkdir()
-    fake = Path(__file__).with_name("fake_az.py")
-    az.write_text(f'#!/bin/sh\nexec "{sys.executable}" -E -S "{fake}" "$@"\n', "utf-8")
-    az.chmod(0o755)
-    path = f"{az.parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": path, "FAKE_AZ_STATE": str(tenant.file)}
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own script
-            ["bash", str(FOLDER / "grant.sh"), *arguments],  # noqa: S607 - found on PATH
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return run
+def az(directory: Directory) -> Az:
+    """The Azure CLI may also change the permissions of sites, as in some tenants."""
+    return Az(directory, WITH_SITES)
 
 
 def flags(variant: set[str]) -> list[str]:
-    extra = ["--my-site", "contoso-my.sharepoint.com"] if "narrow" in variant else []
+    extra = ["--my-site", HOST] if "narrow" in variant else []
     return ["--principal-id", PRINCIPAL, *(f"--{name}" for name in sorted(variant)), *extra]
 
 
-@needs_bash
 @pytest.mark.parametrize(("variant", "expected"), VARIANTS)
 def test_the_script_grants_exactly_the_roles(
-    grant: Grant, tenant: Tenant, variant: set[str], expected: set[tuple[str, str]]
+    shell: Script, directory: Directory, variant: set[str], expected: set[tuple[str, str]]
 ) -> None:
     """Each variant ends with the contract's roles on the right resource, and no other."""
-    done = grant(*flags(variant))
-    assert done.returncode == 0, done.stderr
-    assert tenant.granted() == expected
+    done = shell(GRANT, *flags(variant))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert directory.granted() == expected
 
 
-@needs_bash
-def test_the_script_is_idempotent(grant: Grant, tenant: Tenant) -> None:
-    """A second run changes nothing and says so."""
+def test_the_script_is_idempotent(shell: Script, directory: Directory) -> None:
+    """A second run changes nothing and says so, although a list of permissions lacks `roles`."""
     arguments = flags({"with-group", "narrow"})
-    grant(*arguments)
-    before = tenant.load()
-    done = grant(*arguments)
-    after = tenant.load()
-    assert done.returncode == 0
-    assert done.stdout.count("already granted: ") == 5
-    assert (after["assignments"], after["permissions"]) == (
-        before["assignments"],
-        before["permissions"],
-    )
-    assert len(tenant.posts()) == 5
+    shell(GRANT, *arguments)
+    before = directory.changes()
+    assert len(before) == 5
+    for extra in ([], ["--dry-run"]):
+        done = shell(GRANT, *arguments, *extra)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("already granted: ") == 5
+        assert "would grant" not in done.stdout
+        assert directory.changes() == before
 
 
-@needs_bash
-def test_a_grant_that_is_not_listed_yet_counts_as_granted(grant: Grant, tenant: Tenant) -> None:
-    """The directory lists a fresh grant late and refuses it twice: that is no failure."""
-    state = tenant.load()
+def test_the_grant_of_another_application_is_not_ours(shell: Script, directory: Directory) -> None:
+    """A grant counts only if it is for this application and allows it to write."""
+    identity = {"application": {"id": CLIENT}}
+    other = {"application": {"id": PRINCIPAL}}
+    directory.permissions[SITE] = [
+        {"id": "p1", "roles": ["write"], "grantedToIdentitiesV2": [other]},
+        {"id": "p2", "roles": ["read"], "grantedToIdentitiesV2": [identity]},
+        {"id": "p3", "grantedToIdentitiesV2": [{"user": {"id": CLIENT}}]},
+    ]
+    done = shell(GRANT, *flags({"narrow"}))
+    assert f"\ngranted: write on {HOST}\n" in done.stdout
+    assert directory.permissions[SITE][-1]["roles"] == ["write"]
+
+
+def test_a_grant_that_is_not_listed_yet_counts_as_granted(
+    shell: Script, directory: Directory
+) -> None:
+    """The script accepts that Entra ID refuses a grant that it does not list yet."""
     role = ROLE_IDS["graph"]["User.Read.All"]
-    state["unlisted"] = [{"principalId": PRINCIPAL, "resourceId": GRAPH, "appRoleId": role}]
-    tenant.save(state)
-    done = grant(*flags(set()))
+    directory.unlisted = [{"principalId": PRINCIPAL, "resourceId": GRAPH, "appRoleId": role}]
+    done = shell(GRANT, *flags(set()))
     assert done.returncode == 0, done.stderr
     assert "already granted: Microsoft Graph User.Read.All" in done.stdout
 
 
-@needs_bash
-def test_the_same_id_on_graph_is_no_grant_on_sharepoint(grant: Grant, tenant: Tenant) -> None:
+def test_the_same_id_on_graph_is_no_grant_on_sharepoint(
+    shell: Script, directory: Directory
+) -> None:
     """User.ReadWrite.All has one id on both resources; the one on Graph does not count."""
-    state = tenant.load()
     role = ROLE_IDS["graph"]["User.ReadWrite.All"]
-    state["assignments"] = [
+    directory.assignments = [
         {"id": "a", "principalId": PRINCIPAL, "resourceId": GRAPH, "appRoleId": role}
     ]
-    tenant.save(state)
-    grant(*flags(set()))
-    assert ("sharepoint", "User.ReadWrite.All") in tenant.granted()
+    shell(GRANT, *flags(set()))
+    assert ("sharepoint", "User.ReadWrite.All") in directory.granted()
 
 
-@needs_bash
-def test_a_dry_run_changes_nothing(grant: Grant, tenant: Tenant) -> None:
+def test_a_dry_run_changes_nothing(shell: Script, directory: Directory) -> None:
     """--dry-run names every grant and sends no change."""
-    done = grant(*flags({"with-group", "narrow"}), "--dry-run")
+    done = shell(GRANT, *flags({"with-group", "narrow"}), "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert tenant.posts() == []
+    assert directory.changes() == []
     assert done.stdout.splitlines() == [
         "would grant: Microsoft Graph User.Read.All",
         "would grant: Microsoft Graph GroupMember.Read.All",
         "would grant: SharePoint User.ReadWrite.All",
         "would grant: SharePoint Sites.Selected",
-        "would grant: write on contoso-my.sharepoint.com",
+        f"would grant: write on {HOST}",
     ]
 
 
-@needs_bash
+def test_a_dry_run_needs_no_right_to_write(shell: Script, az: Az, directory: Directory) -> None:
+    """A user who can only read the directory can see what would be granted."""
+    az.scopes = frozenset({"Application.Read.All"})
+    done = shell(GRANT, *flags({"narrow"}), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == (
+        f"would grant, unless it is granted already: write on {HOST}"
+    )
+    assert directory.changes() == []
+
+
 def test_the_narrow_variant_opens_the_my_site_host_for_the_application(
-    grant: Grant, tenant: Tenant
+    shell: Script, directory: Directory
 ) -> None:
     """Sites.Selected opens nothing by itself: the site gets a write grant for the client id."""
-    grant(*flags({"narrow"}))
-    (permission,) = tenant.load()["permissions"][SITE]
+    shell(GRANT, *flags({"narrow"}))
+    (permission,) = directory.permissions[SITE]
     assert permission["roles"] == ["write"]
     assert permission["grantedToIdentitiesV2"][0]["application"]["id"] == CLIENT
 
 
-@needs_bash
-def test_who_may_not_grant_is_told_what_it_takes(grant: Grant, tenant: Tenant) -> None:
-    """Without the role the script fails, keeps the service's words and names the role."""
-    tenant.save(directory() | {"administrator": False})
-    done = grant(*flags(set()))
+def test_in_another_tenant_the_application_gets_the_roles(
+    shell: Script, directory: Directory
+) -> None:
+    """With --client-id the roles go to that application's service principal of this tenant."""
+    directory.add_principal("target-sp", TARGET, [])
+    done = shell(GRANT, "--client-id", TARGET)
+    assert done.returncode == 0, done.stderr
+    assert directory.granted("target-sp") == FULL
+    assert directory.granted() == set()
+
+
+REFUSALS: dict[str, tuple[list[str], dict[str, Any], str, str]] = {
+    "no right to grant": (
+        flags(set()),
+        {"administrator": False},
+        "Insufficient privileges",
+        "Microsoft Graph User.Read.All could not be granted: that takes a Privileged Role "
+        "Administrator",
+    ),
+    "wrong id, or signed in elsewhere": (
+        ["--principal-id", TARGET],
+        {},
+        "Request_ResourceNotFound",
+        f"cannot read the grants of {TARGET}: it is not in this tenant (az account show), the id "
+        "is wrong, or it was created a minute ago (try again)",
+    ),
+    "application without service principal": (
+        ["--client-id", TARGET],
+        {},
+        "Request_ResourceNotFound",
+        f"cannot find application {TARGET} in this tenant: sign in to the other tenant (az account "
+        f"show) and create its service principal (az ad sp create --id {TARGET})",
+    ),
+    "no such site": (
+        [*flags({"narrow"})[:-1], "fabrikam-my.sharepoint.com"],
+        {},
+        "itemNotFound",
+        "cannot read site fabrikam-my.sharepoint.com: is the name right, and are you signed in to "
+        "the right tenant (az account show)?",
+    ),
+    "throttled all the time": (
+        flags(set()),
+        {"busy": 1000},
+        "Too Many Requests",
+        "Microsoft Graph is busy: run this again in a few minutes; what is granted stays granted",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_refusal_names_the_remedy(shell: Script, directory: Directory, case: str) -> None:
+    """The script ends with status 1, the message of the service, and a remedy."""
+    arguments, state, words, remedy = REFUSALS[case]
+    for name, value in state.items():
+        setattr(directory, name, value)
+    done = shell(GRANT, *arguments)
     assert done.returncode == 1
-    assert "Insufficient privileges" in done.stderr
-    assert "Privileged Role Administrator" in done.stderr
+    assert words in done.stderr
+    assert done.stderr.splitlines()[-1] == f"grant.sh: {remedy}"
 
 
-@needs_bash
-def test_another_cloud_is_addressed_as_told(grant: Grant, tenant: Tenant) -> None:
+def test_without_a_sign_in_the_message_of_the_cli_is_shown(shell: Script, az: Az) -> None:
+    """Without a sign-in, the script shows the message of the Azure CLI."""
+    az.tenant = ""
+    done = shell(GRANT, *flags(set()))
+    assert done.returncode == 1
+    assert "Please run 'az login'" in done.stderr
+
+
+def test_without_rights_on_sites_the_other_script_is_named(shell: Script, az: Az) -> None:
+    """The Azure CLI cannot read permissions of sites in every tenant."""
+    az.scopes = CLI_SCOPES
+    done = shell(GRANT, *flags({"narrow"}))
+    assert done.returncode == 1
+    assert done.stderr.endswith("use grant.ps1 -Narrow\n")
+
+
+def test_a_throttled_request_is_repeated(shell: Script, directory: Directory) -> None:
+    """The script repeats a throttled request and waits longer each time."""
+    directory.busy = 3
+    done = shell(GRANT, *flags(set()))
+    assert done.returncode == 0, done.stderr
+    assert directory.granted() == FULL
+    assert shell.waits == [10, 20, 30]
+
+
+def test_another_cloud_is_addressed_as_told(shell: Script, directory: Directory) -> None:
     """--graph sends every call to that cloud's Microsoft Graph."""
-    grant(*flags(set()), "--graph", "https://graph.microsoft.us/")
-    calls = tenant.load()["calls"]
-    assert calls
-    assert all(call.split(" ")[1].startswith("https://graph.microsoft.us/v1.0/") for call in calls)
+    shell(GRANT, *flags(set()), "--graph", "https://graph.microsoft.us/")
+    assert directory.granted() == FULL
+    assert directory.roots == {"https://graph.microsoft.us"}
 
 
-@needs_bash
 @pytest.mark.parametrize(
     "arguments",
     [
         [],
         ["--principal-id"],
         ["--principal-id", "photo-sync"],
+        ["--principal-id", PRINCIPAL, "--client-id", TARGET],
         ["--principal-id", PRINCIPAL, "--narrow"],
-        ["--principal-id", PRINCIPAL, "--narrow", "--my-site", "https://contoso-my.sharepoint.com"],
+        ["--principal-id", PRINCIPAL, "--narrow", "--my-site", f"https://{HOST}"],
+        ["--principal-id", PRINCIPAL, "--graph", "http://graph.microsoft.com"],
         ["--principal-id", PRINCIPAL, "--everything"],
     ],
 )
-def test_wrong_usage_sends_nothing(grant: Grant, tenant: Tenant, arguments: list[str]) -> None:
-    """A client id's name, a forgotten host or an unknown flag ends with status 2."""
-    done = grant(*arguments)
+def test_wrong_usage_sends_nothing(
+    shell: Script, directory: Directory, arguments: list[str]
+) -> None:
+    """Wrong options end with status 2 before any request."""
+    done = shell(GRANT, *arguments)
     assert done.returncode == 2
     assert done.stderr
-    assert tenant.load()["calls"] == []
+    assert directory.calls == []
 
 
-def test_the_template_grants_the_same_roles() -> None:
-    """permissions/main.bicep has the four variants of the script."""
-    variables = parsed()["permissions/main.bicep"]["variables"]
-    found: set[tuple[str, str, str]] = set()
-    for service, symbol in (("graph", "graphRoles"), ("sharepoint", "sharePointRoles")):
-        choice = variables[symbol]["value"]["operator"]["operands"]
-        for branch in ("true_value", "false_value"):
-            condition = choice["condition"] if branch == "true_value" else "-"
-            found |= {(condition, service, role) for role in choice[branch]}
-    graph_base = {("-", "graph", "User.Read.All"), ("withGroup", "graph", "User.Read.All")}
-    assert found == graph_base | {
-        ("withGroup", "graph", "GroupMember.Read.All"),
-        ("narrow", "sharepoint", "User.ReadWrite.All"),
-        ("narrow", "sharepoint", "Sites.Selected"),
-        ("-", "sharepoint", "User.ReadWrite.All"),
-        ("-", "sharepoint", "Sites.FullControl.All"),
-    }
+@pytest.mark.parametrize(("variant", "expected"), VARIANTS)
+def test_the_template_grants_the_same_roles(
+    compiler: Compiler, variant: set[str], expected: set[tuple[str, str]]
+) -> None:
+    """permissions/main.bicep has the variants of the script."""
+    path = compiler.root / "tests" / "infra" / "snapshots" / "permissions.bicepparam"
+    names = {"with-group": "withGroup", "with-photos": "withPhotos", "narrow": "narrow"}
+    path.write_text(
+        "using '../../../infra/permissions/main.bicep'\n"
+        f"param principalId = '{PRINCIPAL}'\n"
+        + "".join(f"param {names[name]} = true\n" for name in variant)
+    )
+    deployment = compiler.evaluate(path, resourceGroup="rg")
+    services = {"graph": "Microsoft Graph", "sharepoint": "SharePoint"}
+    wanted = {f"{services[service]} {role}" for service, role in expected}
+    assert set(deployment.outputs["GRANTED"]) == wanted
+    grants = deployment.all("Microsoft.Graph/appRoleAssignedTo@v1.0")
+    assert len(grants) == len(deployment.resources) == len(expected)
+    for service, name in (("graph", "graph"), ("sharepoint", "sharePoint")):
+        mine = [g for g in grants if g["properties"]["resourceId"] == f"[reference('{name}').id]"]
+        assert len(mine) == sum(1 for s, _ in expected if s == service)
+        for grant in mine:
+            assert grant["properties"]["principalId"] == PRINCIPAL
+            assert f"reference('{name}').appRoles" in grant["properties"]["appRoleId"]
+            assert "'Application'" in grant["properties"]["appRoleId"]
 
 
-def test_the_template_asks_the_right_resources() -> None:
-    """Roles are looked up by name on Microsoft Graph and on SharePoint, for applications only."""
-    found = parsed()["permissions/main.bicep"]["resources"]
-    ids = {s: r["config"]["appId"] for s, r in found.items() if r["existing"]}
-    assert ids == {"graph": GRAPH_APP, "sharePoint": SHAREPOINT_APP}
-    text = (FOLDER / "main.bicep").read_text("utf-8")
-    assert text.count("contains(r.allowedMemberTypes, 'Application')") == 2
-    assert "microsoftGraphV1" in json.loads((FOLDER / "bicepconfig.json").read_text())["extensions"]
-
-
-def test_the_powershell_twin_names_the_same_roles_and_resources() -> None:
-    """Grant.ps1 cannot run here; its roles, ids and messages are those of grant.sh."""
-    shell = (FOLDER / "grant.sh").read_text("utf-8")
-    power = (FOLDER / "grant.ps1").read_text("utf-8")
-    lists = [
-        sorted(re.findall(r"'([\w.]+)'", roles)) for roles in re.findall(r"@\(('[^)]*')\)", power)
-    ]
-    graph, narrow, full = lists[:3]
-    added = re.findall(r"if \(\$WithGroup\) \{ \$graphRoles \+= '([\w.]+)' \}", power)
-    assert re.search(r"if \(\$Narrow\) \{\n\s+@\('User", power)  # narrow comes first
-    assert {("graph", role) for role in graph} | {("sharepoint", role) for role in full} == FULL
-    assert {("graph", role) for role in graph} | {("sharepoint", role) for role in narrow} == NARROW
-    assert {("graph", role) for role in added} == GROUP
-    for text in (GRAPH_APP, SHAREPOINT_APP, "appRoleAssignedTo", "appRoleAssignments", "already"):
-        assert text in shell
-        assert text in power
-    for message in ("already granted: ", "would grant: ", "granted: ", "write on "):
-        assert message in shell
-        assert message in power
+def test_the_template_asks_the_right_resources(compiler: Compiler) -> None:
+    """Roles are looked up on Microsoft Graph and on SharePoint, by their application ids."""
+    resources = compiler.template("permissions/main.bicep")["resources"]
+    known = {n: r["properties"]["appId"] for n, r in resources.items() if r.get("existing")}
+    assert known == {"graph": GRAPH_APP, "sharePoint": SHAREPOINT_APP}

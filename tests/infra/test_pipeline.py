@@ -1,83 +1,145 @@
-"""azd and the workflows deploy the package that the tests have seen, without a secret."""
+"""The workflows deploy the package that the tests have seen, with pinned actions and no secret."""
 
+import os
 import re
+import shutil
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
 
 from local.package import PYTHON_VERSION
-from tests.infra.templates import FILES, ROOT, parsed
+from tests.infra.azd import PROJECT
+from tests.infra.compiler import Compiler
+from tests.infra.tools import ROOT, find, run
 
-AZURE_YAML = (ROOT / "azure.yaml").read_text("utf-8")
-WORKFLOWS = {
+TEXTS = {
     path.name: path.read_text("utf-8")
     for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 }
+WORKFLOWS: dict[str, Any] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
 
 
-def value(key: str) -> str:
-    """The value of a key that azure.yaml has once."""
-    (found,) = re.findall(rf"^\s*{key}: (.+?)(?: #.*)?$", AZURE_YAML, re.MULTILINE)
-    return str(found)
+def steps(name: str) -> list[dict[str, Any]]:
+    """Every step of a workflow."""
+    return [step for job in WORKFLOWS[name]["jobs"].values() for step in job["steps"]]
 
 
-def test_azd_uploads_the_package_as_it_is() -> None:
-    """No build in Azure, which may run on an older Python than the app."""
-    assert value("host") == "function"
-    assert value("remoteBuild") == "false"
-    assert value("language") == "custom"
-    assert value("dist") == "dist/photo-sync.zip"
-    builder = (ROOT / "local" / "package.py").read_text("utf-8")
-    assert 'default=ROOT / "dist" / "photo-sync.zip"' in builder
-    assert AZURE_YAML.count("-m local.package") == 2  # Windows and all others
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_actions_are_pinned_by_commit(name: str) -> None:
+    """Every action is pinned by its commit, because a tag can be moved to other code."""
+    used = re.findall(r"uses: (.+)", TEXTS[name])
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
 
 
-def test_azd_finds_the_function_app_by_its_service_name() -> None:
-    """The name in azure.yaml is the tag that main.bicep gives to the site."""
-    service = parsed()["main.bicep"]["variables"]["serviceName"]["value"]
-    assert f"\nservices:\n  {service}:\n" in AZURE_YAML
-    assert "'azd-service-name': serviceName" in FILES["modules/app.bicep"].read_text("utf-8")
-    assert f"=='{service}'" in WORKFLOWS["deploy.yml"]
+def test_permissions_are_the_least() -> None:
+    """The tests can only read; the deployment can also get a token; no secret is stored."""
+    assert WORKFLOWS["ci.yml"]["permissions"] == {"contents": "read"}
+    assert all("permissions" not in job for job in WORKFLOWS["ci.yml"]["jobs"].values())
+    assert WORKFLOWS["deploy.yml"]["permissions"] == {}
+    (job,) = WORKFLOWS["deploy.yml"]["jobs"].values()
+    assert job["permissions"] == {"contents": "read", "id-token": "write"}
+    for text in TEXTS.values():
+        assert "secrets." not in text
+        assert "client-secret" not in text
 
 
-def test_values_that_azd_shows_are_outputs() -> None:
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_the_token_of_the_checkout_is_not_left_behind(name: str) -> None:
+    """No later step finds a credential in the folder."""
+    (checkout,) = [s for s in steps(name) if s.get("uses", "").startswith("actions/checkout@")]
+    assert checkout["with"] == {"persist-credentials": False}
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_inputs_reach_scripts_as_variables_only(name: str) -> None:
+    """An expression inside a script would run what somebody typed into an input."""
+    scripts = [step["run"] for step in steps(name) if "run" in step]
+    assert scripts
+    assert not any("${{" in script for script in scripts)
+
+
+def test_ci_runs_what_everybody_runs_and_leaves_nothing_out() -> None:
+    """CI runs the same command as a developer and skips no test because a tool is missing."""
+    (entry,) = [s for s in steps("ci.yml") if s.get("run") == "bash .ci/run"]
+    assert entry["env"] == {"REQUIRE_TOOLS": "1"}
+    scripts = "\n".join(step.get("run", "") for step in steps("ci.yml"))
+    assert "az bicep install --version v" in scripts
+    assert 'echo "BICEP=' in scripts
+
+
+SCRIPTS = [
+    ".ci/run",
+    *(p.relative_to(ROOT).as_posix() for p in (ROOT / ".devcontainer").glob("*.sh")),
+    *(p.relative_to(ROOT).as_posix() for p in (ROOT / "infra").rglob("*.sh")),
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_shell_scripts_have_no_findings(script: str) -> None:
+    """ShellCheck reports nothing about any script."""
+    shellcheck = shutil.which("shellcheck") or Path(sys.executable).with_name("shellcheck")
+    done = run([shellcheck, ROOT / script])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_python_is_the_one_of_the_package() -> None:
+    """Workflows, package and site agree on the version."""
+    pinned = (ROOT / ".python-version").read_text("utf-8")
+    assert pinned.startswith(PYTHON_VERSION)
+    for text in TEXTS.values():
+        assert "python-version-file: .python-version" in text
+
+
+def test_the_deployment_finds_the_app_by_its_tags(compiler: Compiler) -> None:
+    """The workflow asks for the tags that the template gives to the site."""
+    (service,) = PROJECT["services"]
+    script = "\n".join(step.get("run", "") for step in steps("deploy.yml"))
+    assert f"tags.\\\"azd-service-name\\\"=='{service}'" in script
+    assert "tags.\\\"azd-env-name\\\"=='$ENVIRONMENT_NAME'" in script
+    tags = compiler.deployment("default").the("Microsoft.Web/sites")["tags"]
+    assert set(tags) == {"azd-service-name", "azd-env-name"}
+
+
+def test_values_that_azd_shows_are_outputs(compiler: Compiler) -> None:
     """What hooks and manuals read from azd's environment is an output of main.bicep."""
     manuals = [p.read_text("utf-8") for p in sorted((ROOT / "docs").glob("*.md"))]
     read = set(re.findall(r"azd env get-value (\w+)", "\n".join(manuals)))
-    read |= set(re.findall(r"\$(?:env:)?([A-Z]+_[A-Z_]+)", AZURE_YAML))
-    assert read
-    assert read <= set(parsed()["main.bicep"]["outputs"])
+    text = (ROOT / "azure.yaml").read_text("utf-8")
+    read |= set(re.findall(r"\$(?:env:|\{)?([A-Z]+_[A-Z_]+)", text))
+    assert {"GRANT_COMMAND", "GRANT_COMMAND_POWERSHELL", "SWITCHED_ON", "PORTAL_URL"} <= read
+    assert read <= set(compiler.deployment("default").outputs)
 
 
-def test_the_printed_command_is_one_that_the_script_understands() -> None:
-    """The administrator can paste what the deployer gets to see."""
-    command = FILES["main.bicep"].read_text("utf-8").partition("output GRANT_COMMAND string = ")[2]
-    command = command.splitlines()[0]
-    script = (ROOT / "infra" / "permissions" / "grant.sh").read_text("utf-8")
-    assert command.startswith("'infra/permissions/grant.sh ")
-    for flag in re.findall(r"--[\w-]+", command):
-        assert f"{flag})" in script or f"{flag} |" in script
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_the_entry_finds_tools_beside_the_repository(tmp_path: Path, depth: int) -> None:
+    """The entry uses a folder shared/tools beside the clone or beside one of its parents."""
+    bash = find("bash", "BASH_PROGRAM")
+    clone = tmp_path.joinpath(*("abc"[:depth]), "clone")
+    (clone / ".ci").mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", clone / ".ci" / "run")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    make = programs / "make"
+    make.write_text('#!/bin/sh\necho "$* $BICEP $PWSH $REQUIRE_TOOLS"\n')
+    make.chmod(make.stat().st_mode | stat.S_IXUSR)
+    environment = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
 
+    def entry(**extra: str) -> str:
+        done = run([bash, clone / ".ci" / "run"], env={**environment, **extra})
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
-def test_workflows_hold_no_secret() -> None:
-    """GitHub proves who it is by its own token; nothing is stored."""
-    for name, text in WORKFLOWS.items():
-        assert "secrets." not in text, name
-        assert "\npermissions:\n  contents: read\n" in text, name
-    assert "id-token: write" in WORKFLOWS["deploy.yml"]
-    assert "client-secret" not in WORKFLOWS["deploy.yml"]
-
-
-def test_inputs_reach_scripts_as_variables_only() -> None:
-    """An expression inside a script would run what somebody typed into an input."""
-    for text in WORKFLOWS.values():
-        for script in re.findall(r"run: \|\n((?: {10}.*\n)+)", text):
-            assert "${{" not in script
-
-
-def test_ci_runs_what_everybody_runs_and_compiles_the_bicep() -> None:
-    """The same entry as on one's own machine, and Microsoft's compiler besides."""
-    text = WORKFLOWS["ci.yml"]
-    assert "run: bash .ci/run" in text
-    for name in ("main.bicep", "permissions/main.bicep"):
-        assert f"az bicep build --file infra/{name}" in text
-    pinned = (ROOT / ".python-version").read_text("utf-8")
-    assert pinned.startswith(PYTHON_VERSION)
-    assert "python-version-file: .python-version" in text
+    assert entry() == "--no-print-directory test"
+    tools = tmp_path / "shared" / "tools"
+    tools.mkdir(parents=True)
+    (tools / "bicep").write_text("")
+    (tools / "bicep").chmod(0o755)
+    assert entry() == f"--no-print-directory test {tools}/bicep {tools}/pwsh 1"
+    given = entry(BICEP="/mine/bicep", REQUIRE_TOOLS="0")
+    assert given == f"--no-print-directory test /mine/bicep {tools}/pwsh 0"

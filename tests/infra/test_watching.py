@@ -2,15 +2,15 @@
 
 import json
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shared.checkpoint.runs import COMPLETED, INTERRUPTED, STOPPED, SYNC, Run
 from shared.model import Outcome
 from shared.sync.report import SUMMARY_FIELDS, SUMMARY_PREFIX, summary
-from tests.infra.templates import FILES, INFRA, ROOT, parsed, the
+from tests.infra.compiler import INFRA, Compiler, Resource
+from tests.infra.kusto import problems
+from tests.infra.tools import ROOT
 
 QUERIES = {path.stem: path.read_text("utf-8") for path in sorted((INFRA / "queries").glob("*.kql"))}
 WORKBOOK = json.loads((INFRA / "workbook.json").read_text("utf-8"))
@@ -26,30 +26,61 @@ def charts() -> dict[str, str]:
     return {chart["title"]: chart["query"] for chart in found}
 
 
-def rules() -> list[dict[str, Any]]:
-    """The alert rules as main.bicep deploys them."""
-    variable = parsed()["modules/alerts.bicep"]["variables"]["rules"]
-    value: list[dict[str, Any]] = variable["value"]
-    return value
+def rules(compiler: Compiler) -> dict[str, Resource]:
+    """The alert rules as they are deployed, by the name of their query."""
+    found = compiler.deployment("default").all("Microsoft.Insights/scheduledQueryRules")
+    return {next(n for n in QUERIES if r["name"].endswith(f"-{n}")): r["properties"] for r in found}
 
 
 ALL = {**QUERIES, **{f"workbook: {title}": query for title, query in charts().items()}}
+MISSPELLED = {
+    "table": (r"^(traces|requests)$", r"\1s"),
+    "column": (r"\bwhere (message|timestamp|operation_Name)\b", r"where \1s"),
+    "field": (r"\bsummary\.(\w+)", r"summary.\1s"),
+    "nested field": (r"\bsummary\.(outcomes|requests)\.(\w+)", r"summary.\1.\2s"),
+    "operator": (r"^\| (\w+)", r"| \1s"),
+    "bracket": (r"\)$", ""),
+}
+
+
+def misspelled() -> dict[str, str]:
+    """Every query with one mistake of each kind that it has a place for."""
+    return {
+        f"{name}, {kind}": broken
+        for name, query in ALL.items()
+        for kind, (pattern, replacement) in MISSPELLED.items()
+        if (broken := re.sub(pattern, replacement, query, count=1, flags=re.MULTILINE)) != query
+    }
+
+
+@pytest.fixture(scope="session")
+def found() -> dict[str, list[str]]:
+    """What the language service says about every query, and about every misspelled one."""
+    logged = json.loads(json.dumps(summary(RUN)))
+    assert set(logged) == SUMMARY_FIELDS
+    return problems({**ALL, **misspelled()}, logged)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_field_that_a_query_reads_is_logged(name: str) -> None:
-    """`summary.x` and `summary.x.y` exist in the line that every run logs."""
-    logged = json.loads(json.dumps(summary(RUN)))
-    for field, inner in re.findall(r"\bsummary\.(\w+)(?:\.(\w+))?", ALL[name]):
-        assert field in SUMMARY_FIELDS
-        assert field in logged
-        if inner:
-            assert inner in logged[field], f"summary.{field}.{inner}"
+def test_queries_read_what_exists(found: dict[str, list[str]], name: str) -> None:
+    """No query has a mistake: each table and column exists, each field is logged by every run."""
+    assert found[name] == []
+
+
+@pytest.mark.parametrize("name", misspelled())
+def test_a_mistake_in_a_query_is_found(found: dict[str, list[str]], name: str) -> None:
+    """The check finds a misspelled table, column, field, or operator."""
+    assert found[name] != []
+
+
+def test_every_kind_of_mistake_was_tried() -> None:
+    """Every kind of mistake is tried in at least one query."""
+    assert {name.rpartition(", ")[2] for name in misspelled()} == set(MISSPELLED)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_queries_find_the_line_by_its_prefix(name: str) -> None:
-    """A changed prefix would blind every alert, so both sides are compared."""
+    """Queries and program use the same prefix; otherwise no alert would ever fire."""
     query = ALL[name]
     if not query.lstrip("/ \n").startswith("requests"):
         prefixes = re.findall(r'(?:startswith|strlen\()\s*"([^"]*)"', query)
@@ -65,44 +96,43 @@ def test_statuses_and_outcomes_in_queries_exist() -> None:
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_each_query_is_a_rule_with_a_remedy(name: str) -> None:
-    """Each way a night goes wrong has a rule, and each rule a chapter for who is woken by it."""
-    rule = next(rule for rule in rules() if rule["key"] == name)
-    loaded = rule["query"]["function"]["parameters"]["file_path"]
-    assert loaded == f"../queries/{name}.kql"
-    assert rule["title"].startswith("Photo Sync: ")
+def test_each_query_is_a_rule_with_a_remedy(compiler: Compiler, name: str) -> None:
+    """Every query is deployed as a rule, and the manual has a chapter for every rule."""
+    rule = rules(compiler)[name]
+    assert rule["criteria"]["allOf"][0]["query"] == QUERIES[name]
+    assert rule["displayName"].startswith("Photo Sync: ")
+    assert rule["description"] == f'What to do: docs/operate.md, "{name}".'
     manual = (ROOT / "docs" / "operate.md").read_text("utf-8")
     chapter = manual.partition(f"### {name}\n")[2].partition("\n### ")[0]
     assert "**What it means.**" in chapter
     assert "**What to do.**" in chapter
 
 
-def test_the_rules_look_back_far_enough() -> None:
+def test_the_rules_look_back_far_enough(compiler: Compiler) -> None:
     """The window of a rule covers the span that its query asks for."""
-    rule = the("Microsoft.Insights/scheduledQueryRules")["config"]["properties"]
-    assert rule["windowSize"] == "P2D"
-    assert rule["evaluationFrequency"] == "PT1H"
-    for name, query in QUERIES.items():
-        spans = [int(hours) for hours in re.findall(r"ago\((\d+)h\)", query)]
+    for name, rule in rules(compiler).items():
+        assert rule["windowSize"] == "P2D"
+        assert rule["evaluationFrequency"] == "PT1H"
+        spans = [int(hours) for hours in re.findall(r"ago\((\d+)h\)", QUERIES[name])]
         assert spans, name
         assert max(spans) <= 48
 
 
-def test_a_rule_fires_on_rows_and_never_on_their_absence() -> None:
-    """Also the missing night is a row, so no rule depends on how empty results are treated."""
-    rule = the("Microsoft.Insights/scheduledQueryRules")["config"]["properties"]
-    criterion = rule["criteria"]["allOf"][0]
-    assert (criterion["timeAggregation"], criterion["operator"], criterion["threshold"]) == (
-        "Count",
-        "GreaterThan",
-        0,
-    )
+def test_a_rule_fires_on_rows_and_never_on_their_absence(compiler: Compiler) -> None:
+    """Every rule fires on a row, also the rule for a missing night."""
+    for rule in rules(compiler).values():
+        (criterion,) = rule["criteria"]["allOf"]
+        assert (criterion["timeAggregation"], criterion["operator"], criterion["threshold"]) == (
+            "Count",
+            "GreaterThan",
+            0,
+        )
     assert "| summarize completed = count()\n| where completed == 0" in QUERIES["night-missing"]
 
 
-def test_what_the_issue_asks_for_is_watched() -> None:
+def test_every_way_a_night_goes_wrong_is_watched(compiler: Compiler) -> None:
     """No successful night, interrupted past the window, many failures, held-back removals."""
-    assert {rule["key"] for rule in rules()} == {
+    assert set(rules(compiler)) == {
         "night-missing",
         "run-stopped",
         "run-unfinished",
@@ -113,7 +143,7 @@ def test_what_the_issue_asks_for_is_watched() -> None:
 
 
 def test_the_workbook_shows_the_nights() -> None:
-    """Users, outcomes, requests, throttling, duration: a chart each, all of one time range."""
+    """The workbook has the expected charts, and all use the same time range."""
     titles = " ".join(charts()).lower()
     for word in ("users", "outcomes", "requests", "throttled", "duration", "runs"):
         assert word in titles
@@ -122,27 +152,10 @@ def test_the_workbook_shows_the_nights() -> None:
             assert item["content"]["timeContextFromParameter"] == "TimeRange"
 
 
-def test_the_workbook_is_tied_to_the_component() -> None:
-    """The placeholder that the template replaces stands in the file."""
-    template = FILES["modules/workbook.bicep"].read_text("utf-8")
-    placeholder = re.search(r"'(<[^>]+>)'", template)
-    assert placeholder
-    assert WORKBOOK["fallbackResourceIds"] == [placeholder[1]]
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_queries_are_well_formed(name: str) -> None:
-    """Brackets and quotes close; each step is an operator of the Kusto language."""
-    query = re.sub(r"//.*", "", ALL[name])
-    bare = re.sub(r'"[^"\n]*"', "", query)
-    assert '"' not in bare
-    for opening, closing in ("()", "[]", "{}"):
-        assert bare.count(opening) == bare.count(closing)
-    steps = [line.split()[1] for line in query.splitlines() if line.startswith("|")]
-    assert set(steps) <= {"where", "extend", "summarize", "project", "order", "mv-expand", "join"}
-
-
-def test_queries_are_files_and_not_copies() -> None:
-    """One place for each query: the rules load the files."""
-    text = Path(FILES["modules/alerts.bicep"]).read_text("utf-8")
-    assert text.count("loadTextContent(") == len(QUERIES)
+def test_the_workbook_is_tied_to_the_component(compiler: Compiler) -> None:
+    """The placeholder in the file is replaced by the component of this deployment."""
+    deployment = compiler.deployment("default")
+    component = deployment.the("Microsoft.Insights/components")["id"]
+    properties = deployment.the("Microsoft.Insights/workbooks")["properties"]
+    assert json.loads(properties["serializedData"])["fallbackResourceIds"] == [component]
+    assert properties["sourceId"] == component

@@ -3,7 +3,6 @@
 import copy
 import json
 import socket
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -57,6 +56,8 @@ TIMER_BINDINGS: list[dict[str, object]] = [
     {"name": "timer", "type": "timerTrigger", "direction": "in", "schedule": "%TICK_SCHEDULE%"}
 ]
 
+_CONNECTIONS, _SECONDS_TO_DIE = 20, 60
+
 WriteApp = Callable[[Mapping[str, tuple[list[dict[str, object]], str]]], Path]
 
 
@@ -97,14 +98,14 @@ def app(write_app: WriteApp) -> Path:
 
 @pytest.fixture
 def nobody_listens() -> Callable[[str], bool]:
-    """Tells whether a URL's port refuses connections, at the latest after some seconds."""
+    """Tells whether a URL's port refuses connections, once those that were accepted have ended."""
 
     def refused(url: str) -> bool:
-        address = urlsplit(url)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
+        address = (str(urlsplit(url).hostname), urlsplit(url).port or 0)
+        for _ in range(_CONNECTIONS):
             try:
-                socket.create_connection((str(address.hostname), address.port or 0), 5).close()
+                with socket.create_connection(address, _SECONDS_TO_DIE) as connection:
+                    connection.recv(1)  # returns when the process at the other end is gone
             except ConnectionRefusedError:
                 return True
             except ConnectionResetError:  # it is just dying

@@ -38,8 +38,9 @@ def clone(tmp_path: Path) -> Path:
     """A project whose lists of packages are empty."""
     root = tmp_path / "clone"
     root.mkdir()
-    for name in ("requirements.txt", "requirements-dev.txt", "package-lock.json"):
-        (root / name).write_text("")
+    for name in ("", "-local", "-lint", "-dev"):
+        (root / f"requirements{name}.txt").write_text("")
+    (root / "package-lock.json").write_text("")
     return root
 
 
@@ -145,19 +146,31 @@ def test_only_what_is_missing_or_changed_is_done(clone: Path, log: Path) -> None
     """First everything, then nothing, then only the part whose list changed."""
     npm = "npm ci --ignore-scripts"
     assert setup.main(["--runtime"], clone) == 0
-    assert done(log) == ["venv", "requirements.txt", npm]
+    assert done(log) == ["venv", "requirements-local.txt", npm]
     assert setup.main(["--runtime"], clone) == 0
     assert done(log) == []
     assert setup.main([], clone) == 0
     assert done(log) == ["requirements-dev.txt"]
-    assert setup.main(["--runtime"], clone) == 0
-    assert done(log) == []
+    for option in ("--runtime", "--lint"):
+        assert setup.main([option], clone) == 0
+        assert done(log) == []
     (clone / "package-lock.json").write_text("{}")
     assert setup.main([], clone) == 0
     assert done(log) == [npm]
     (clone / "requirements.txt").write_text("new")
     assert setup.main([], clone) == 0
     assert done(log) == ["requirements-dev.txt"]
+
+
+@posix_only
+def test_static_checks_need_no_node(clone: Path, log: Path, tools: Path) -> None:
+    """And none of the large packages that only tests use."""
+    (tools / "node").unlink()
+    (tools / "npm").unlink()
+    assert setup.main(["--lint"], clone) == 0
+    assert done(log) == ["venv", "requirements-lint.txt"]
+    assert setup.main(["--lint"], clone) == 0
+    assert done(log) == []
 
 
 @posix_only
@@ -185,3 +198,23 @@ def test_the_lock_file_is_portable_and_pinned() -> None:
     assert not any("resolved" in package for package in packages.values())
     assert all("integrity" in package for name, package in packages.items() if name)
     assert packages["node_modules/azurite"]["version"] == wanted["azurite"]
+
+
+@posix_only
+def test_a_browser_is_installed_where_that_needs_no_question(
+    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root on Debian, and only where none is there."""
+    calls = tmp_path / "calls"
+    program(tools, "apt-get", f'echo "$@" >> {calls}')
+    monkeypatch.setattr("local.support.browser.ELSEWHERE", ())
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    setup._install_browser(tmp_path)
+    assert not calls.exists()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    setup._install_browser(tmp_path)
+    assert [line.split()[0] for line in calls.read_text().splitlines()] == ["update", "install"]
+    assert calls.read_text().split()[-1] == "chromium"
+    program(tools, "chromium", "")
+    setup._install_browser(tmp_path)
+    assert len(calls.read_text().splitlines()) == 2

@@ -119,7 +119,7 @@ def test_a_refused_identity(here: Clients) -> None:
     found = here.sharepoint.profiles(here.users()[:20])
     assert len(found) == 20
     assert all(isinstance(profile, AccessDenied) for profile in found.values())
-    assert here.tenant.tape.count() <= 6
+    assert here.tenant.tape.count() <= 8
 
 
 def test_a_profile_on_a_foreign_host(here: Clients) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.sharepoint import Hosts, owns
+from shared.sharepoint import Hosts
 from shared.sharepoint.hosts import GEO_CODES, origin_of
 
 MYSITE = "https://contoso-my.sharepoint.com"
@@ -79,7 +79,6 @@ def test_which_hosts_get_a_token(host: str, mysite: str, trusted: bool) -> None:
     hosts = Hosts(mysite, "https://admin.configured")
     assert hosts.is_mysite(host) is trusted
     assert hosts.owns(host) is trusted
-    assert owns(host, mysite=mysite, admin="https://admin.configured") is trusted
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,9 @@ _DOWN_S = "stopped because writing to SharePoint fails for everybody, last with:
 _NO_TOKEN = "no token for … as …"
 
 _KEEPS = "SharePoint keeps these files, which no profile shows: …"
-_KEPT = "Nothing to do. If the files have to go, end the lock, check-out or retention, then delete them"
+_KEPT = (
+    "Nothing to do. If the files have to go, end the lock, check-out or retention, then delete them"
+)
 
 ROWS = (
     # -- once --

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from typing import Self
 
 from shared.http import Service
 from tests.support.scripted_service import client
@@ -79,7 +80,7 @@ class RawServer:
         self.port: int = self._socket.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> "RawServer":
+    def __enter__(self) -> Self:
         self._start(self._accept)
         return self
 

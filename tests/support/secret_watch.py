@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from PIL import Image
 
-from local.host.worker import InvocationFailed
+from local.host import InvocationFailed
 from local.support.azurite import KEY
 from tests.support.served_world import Reply, Served
 

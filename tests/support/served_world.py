@@ -11,9 +11,7 @@ from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import shared.app
-from local.host.routing import Keys
-from local.host.server import Host
-from local.host.worker import Worker
+from local.host import Host, Keys, Worker
 from tests.support.world import World
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -89,14 +87,22 @@ class Served:
     def send(
         self, method: str, target: str, *, key: str | None = None, body: bytes | None = None
     ) -> Reply:
-        """Send a request whose target is exactly as written; by default with the function key."""
+        """Send a request whose target is exactly as written.
+
+        Args:
+            method: of HTTP.
+            target: path and query.
+            key: the function key when omitted; "" for none.
+            body: None for none.
+        """
         connection = http.client.HTTPConnection(urlsplit(self.host.url).netloc, timeout=60)
         try:
             offered = self.keys.function if key is None else key
-            connection.request(method, target, body, {"x-functions-key": offered})
+            headers = {"x-functions-key": offered} if offered else {}
+            connection.request(method, target, body, headers)
             answer = connection.getresponse()
-            headers = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, headers, answer.read())
+            received = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, received, answer.read())
         finally:
             connection.close()
 

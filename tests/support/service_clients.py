@@ -12,7 +12,7 @@ from shared.http import Budget, Service
 from shared.log import InvocationLog
 from shared.model import ThumbnailLocation, User
 from shared.photos import Thumbnails
-from shared.sharepoint import FolderCache, Profile, SharePoint, files_of, owns
+from shared.sharepoint import FolderCache, Hosts, Profile, SharePoint, files_of
 
 IMAGES = Thumbnails(b"small", b"medium!", b"large bytes")
 
@@ -99,7 +99,7 @@ class Clients:
         self.graph_service = Service("graph", origins=root.__eq__, **common)
         self.sharepoint_service = Service(
             "sharepoint",
-            origins=lambda origin: owns(origin, mysite=mysite, admin=admin),
+            origins=Hosts(mysite, admin).owns,
             **common,
         )
         self.graph = Graph(self.graph_service, root, self.budget)

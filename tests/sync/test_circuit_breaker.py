@@ -96,8 +96,7 @@ def test_a_success_in_between_forgives() -> None:
 
 
 def test_forty_poisoned_users_on_a_quiet_night_stop_nothing() -> None:
-    """When only users in trouble need requests, the healthy user tells their trouble from an
-    outage; and is asked ever less often."""
+    """The healthy user tells the trouble of forty from an outage, and is asked ever less often."""
     one = breaker(canary := Canary(True))
     fail(one, 40)
     assert one.cause is None
@@ -111,7 +110,7 @@ def test_a_missing_permission_is_found_after_three_users() -> None:
     """A refusal does not pass, so three are enough; the role is named."""
     one = breaker(Canary(False))
     fail(one, 2, DENIED)
-    assert one.cause is None
+    assert not one.cause
     fail(one, 1, DENIED, first=2)
     assert isinstance(one.cause, PermissionMissing)
     assert "Sites.FullControl.All" in str(one.cause)
@@ -200,8 +199,7 @@ def test_who_fails_beside_others_is_not_the_service(users: int, succeed: int, an
 
 
 def test_after_a_stop_one_failure_is_enough() -> None:
-    """The next firing tries one user; that failure is theirs to note, so the next one tries
-    another."""
+    """The next firing tries one user and notes the failure, so the one after tries another."""
     one = breaker(Canary(None), probing=True)
     assert one.probing
     assert one.failed(DOWN, ["user 0"]) is True

@@ -10,8 +10,9 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
 from local.tools.measured import seed
-from shared.sync.nightly import slice_size
-from tests.support.world import World, outcomes
+from shared.model import Outcome
+from shared.sync import on_demand
+from tests.support.world import World, jpeg, outcomes
 
 Make = Callable[..., World]
 
@@ -51,11 +52,15 @@ def test_an_unchanged_night_writes_no_state(world: Make, blob_writes: Counter[st
     blob_writes.clear()
     run = here.night()
     assert not [name for name in blob_writes if name.startswith("state/")]
-    assert blob_writes.keys() == {"run.json", f"runs/{run.started}.json"}
+    assert blob_writes.keys() == {
+        "run.json",
+        f"runs/{run.started}.json",
+        f"runs/{run.started}.users",
+    }
 
 
 def test_a_changed_user_costs_five_requests(world: Make) -> None:
-    """Photo, three uploads, one query; tokens are shared by all."""
+    """Photo, three uploads, one query; names and profiles are shared by twenty, tokens by all."""
     here = world(users=100)
     here.fire()
     here.night()
@@ -63,7 +68,14 @@ def test_a_changed_user_costs_five_requests(world: Make) -> None:
     here.tenant.population.change(25, seed=3)
     here.night()
     more = here.operations() - unchanged - Counter({"token": 2})
-    assert more == {"photo.bytes": 25, "file.upload": 75, "profile.write": 25}
+    assert more == {
+        "photo.bytes": 25,
+        "file.upload": 75,
+        "profile.write": 25,
+        "user.batch": 2,
+        "profile.batch": 2,
+        "folder.read": 1,
+    }
 
 
 def test_first_seen_users_share_their_profile_reads(world: Make) -> None:
@@ -71,19 +83,52 @@ def test_first_seen_users_share_their_profile_reads(world: Make) -> None:
     here = world(users=100)
     here.fire()
     operations = here.operations()
-    assert operations["profile.batch"] == 100 / 20
+    assert operations["profile.batch"] == operations["user.batch"] == 100 / 20
     assert operations["folder.read"] == 1
     assert operations["file.upload"] + operations["profile.write"] == 400
 
 
-def test_state_is_written_once_per_slice_and_shard(world: Make, blob_writes: Counter[str]) -> None:
-    """On a first run: no blob of the state is written twice for the same slice."""
-    here = world(users=200)
+def test_a_dense_night_writes_each_shard_at_most_twice(
+    world: Make, blob_writes: Counter[str]
+) -> None:
+    """As in a tenant of a million: thousands of users in a shard, 0.5 % of them changed."""
+    here = world(users=1200, shards=2)
+    seed(here.app())
+    here.night()
+    here.tenant.population.change(6, seed=3)
+    blob_writes.clear()
+    run = here.night()
+    assert outcomes(run) == {"unchanged": 1194, "updated": 6}
+    writes = {name: n for name, n in blob_writes.items() if name.startswith("state/")}
+    assert writes
+    assert max(writes.values()) <= 2
+
+
+def test_a_first_run_saves_a_shard_twice_a_window(world: Make, blob_writes: Counter[str]) -> None:
+    """Withdrawn once and claimed once; the run's progress after each hundred users."""
+    here = world(users=200, shards=1)
     here.fire()
-    ids, size = here.ids(), slice_size(200)
-    slices = [ids[start : start + size] for start in range(0, 200, size)]
-    pairs = [(number, i[:2]) for number, slice_ in enumerate(slices) for i in slice_]
-    expected = Counter(f"state/{shard}.json" for _, shard in set(pairs))
-    assert {n: c for n, c in blob_writes.items() if n.startswith("state/")} == expected
-    # At the start and the end, before and after each slice; and the empty one for the lease.
-    assert blob_writes["run.json"] <= 2 * len(slices) + 3
+    assert blob_writes["state/00.json"] == 2 * 2
+    assert blob_writes["run.json"] <= 12
+
+
+def test_a_warm_call_costs_at_most_eight_requests(world: Make) -> None:
+    """User and version in one batch, profile, photo, three files, one query."""
+    here = world(users=10)
+    ids = here.ids()
+    app = here.app()
+    on_demand.sync_user(app, ids[0])
+    here.tenant.tape.clear()
+    result = on_demand.sync_user(app, ids[1])
+    assert result.outcome is Outcome.UPDATED
+    assert here.operations() == {
+        "user.photo.batch": 1,
+        "profile.read": 1,
+        "photo.bytes": 1,
+        "file.upload": 3,
+        "profile.write": 1,
+    }
+    here.tenant.directory.set_photo(ids[1], jpeg())
+    here.tenant.tape.clear()
+    assert on_demand.sync_user(app, ids[1]).outcome is Outcome.UPDATED
+    assert len(here.tenant.tape.entries()) <= 8

@@ -1,10 +1,11 @@
-"""People come, go, are renamed, share names, live elsewhere: everybody keeps his own picture."""
+"""People come, go, are renamed, share names, live elsewhere: everybody keeps their own picture."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from local.tenant import Quirks
 from shared.checkpoint import Photo
+from shared.checkpoint.records import dump_shard
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes
 
@@ -33,17 +34,17 @@ def test_a_user_renamed_between_runs(world: Make) -> None:
     run = here.night()
     oracle.verify(run)
     assert outcomes(run) == {"unchanged": 9, "updated": 1}
-    assert photo_of(here, someone).place == before.place
+    assert photo_of(here, someone).location == before.location
 
 
 def test_a_name_passed_on(world: Make) -> None:
-    """A successor with the user principal name of somebody renamed does not get his files."""
+    """A successor with the user principal name of somebody renamed does not get their files."""
     here = world(users=10, plain=False, shards=1)
     directory = here.tenant.directory
     oracle = Oracle(here)
     here.fire()
     former = next(p for p in oracle.people() if p.existing == "upn-prefix" and p.photo)
-    name, files = former.upn, photo_of(here, former.id).place
+    name, files = former.upn, photo_of(here, former.id).location
     directory.rename(former.id, "former@contoso.com")
     successor = replace(former, id=here.ids()[0][:-4] + "ffff", upn=name, existing="none")
     directory.add(successor)
@@ -53,57 +54,105 @@ def test_a_name_passed_on(world: Make) -> None:
 
     oracle.verify(run)
     assert outcomes(run)["updated"] == 1
-    assert photo_of(here, former.id).place == files
-    assert photo_of(here, successor.id).place.prefix == successor.id
+    assert photo_of(here, former.id).location == files
+    assert photo_of(here, successor.id).location.prefix == successor.id
 
 
-def test_a_user_deleted(world: Make) -> None:
-    """Whoever is not listed is left alone: his files stay, his record stays, nobody counts him."""
+def test_a_user_out_of_scope_is_left_alone(world: Make) -> None:
+    """Who is not listed any more but exists keeps files and record, and counts nowhere."""
     here = world(users=10, shards=1)
     oracle = Oracle(here)
     here.fire()
     files = here.tenant.sharepoint.files()
-    here.tenant.directory.remove(here.ids()[2])
-    for _ in range(4):
+    here.tenant.directory.people[here.ids()[2]].account_enabled = False
+    here.tenant.directory.version += 1
+    for _ in range(40):
         run = here.night()
-        oracle.verify(run)
         assert outcomes(run) == {"unchanged": 9}
+    assert oracle.wrong() == {}
     assert here.tenant.sharepoint.files() == files
     assert len(here.records()) == 10
 
 
-def test_prefixes_in_use_are_kept(world: Make) -> None:
-    """Files that SharePoint made are written over, whichever of its two spellings they have."""
+def test_files_are_named_by_the_object_id(world: Make) -> None:
+    """Whatever a profile shows today; the files of somebody else's program stay as they are."""
     here = world(users=60, plain=False, shards=1)
+    before = here.tenant.sharepoint.files()
     oracle = Oracle(here)
     oracle.verify(here.fire())
-    people = [p for p in oracle.people() if p.photo and p.id in here.records()]
-    by_name = [p for p in people if p.existing == "upn-prefix" and "_" not in p.upn]
-    by_id = [p for p in people if p.existing == "id-prefix" and p.kind != "HTML for an image"]
-    assert by_name
-    assert by_id
-    for person in by_name:
-        spelled = person.upn.lower().replace("@", "_").replace(".", "_")
-        assert photo_of(here, person.id).place.prefix == spelled
-    for person in by_id:
-        assert photo_of(here, person.id).place.prefix == person.id
+    written = [user_id for user_id, record in here.records().items() if record.photo]
+    assert all(photo_of(here, user_id).location.prefix == user_id for user_id in written)
+    after = here.tenant.sharepoint.files()
+    named_after_people = {name for name in before if "_contoso_com" in name}
+    assert named_after_people
+    assert named_after_people <= set(after)
 
 
 def test_names_that_are_spelled_the_same(world: Make) -> None:
-    """kim.lee and kim_lee: the underscore is ambiguous, so its owner gets files by his id."""
-    here = world(users=60, plain=False, shards=1)
-    oracle = Oracle(here)
-    people = {p.kind: p for p in oracle.people()}
-    dotted, underscored = people["looks like a.b"], people["looks like a_b"]
+    """A1: a.b@c.d and a@b.c.d are spelled alike in file names; both get files of their own."""
+    here = world(users=10, shards=1)
+    one, other = here.ids()[3:5]
+    directory = here.tenant.directory
+    directory.rename(one, "anna.sales@contoso.com")
+    directory.rename(other, "anna@sales.contoso.com")
+    directory.set_photo(one, jpeg((200, 0, 0)))
+    directory.set_photo(other, jpeg((0, 0, 200)))
     # Both profiles name the same file, as SharePoint's own spelling makes them.
-    profiles = here.tenant.sharepoint.profiles
-    shared_url = profiles.properties(dotted)["PictureURL"]
-    profiles.put(underscored, {"PictureURL": shared_url, "SPS-PicturePlaceholderState": "0"})
+    url = f"{here.tenant.url('mysite')}/User%20Photos/Profile%20Pictures/"
+    for user_id in (one, other):
+        here.tenant.sharepoint.profiles.put(
+            directory.people[user_id],
+            {
+                "PictureURL": url + "anna_sales_contoso_com_MThumb.jpg",
+                "SPS-PicturePlaceholderState": "0",
+            },
+        )
+    oracle = Oracle(here)
 
     oracle.verify(here.fire())
+    oracle.verify(here.night(31))
 
-    assert photo_of(here, dotted.id).place.prefix == "kim_lee_contoso_com"
-    assert photo_of(here, underscored.id).place.prefix == underscored.id
+    assert photo_of(here, one).location != photo_of(here, other).location
+
+
+def test_the_first_night_after_version_1(world: Make) -> None:
+    """Files that version 1 named after a person are written once under the object id."""
+    here = world(users=10, shards=1)
+    oracle = Oracle(here)
+    oracle.verify(here.fire())
+    records = here.records()
+    for user_id in here.ids()[:3]:
+        kept = records[user_id]
+        assert kept.photo
+        name = kept.upn.lower().replace("@", "_").replace(".", "_")
+        location = replace(kept.photo.location, prefix=name)
+        records[user_id] = replace(kept, photo=replace(kept.photo, location=location), verify_on="")
+    here.app().container.upload_blob("state/00.json", dump_shard(records), overwrite=True)
+
+    run = here.night()
+
+    oracle.verify(run)
+    assert outcomes(run) == {"unchanged": 7, "repaired": 3}
+    assert here.operations()["file.upload"] == 9
+    assert outcomes(here.night()) == {"unchanged": 10}
+    assert here.writes() == []
+
+
+def test_a_my_site_that_moves_to_another_geo(world: Make) -> None:
+    """A8: written where the profile now says, once; our files at the old place go."""
+    here = world(users=20, shards=1, quirks=Quirks(second_geo=True))
+    oracle = Oracle(here)
+    oracle.verify(here.fire())
+    mover = next(p for p in oracle.people() if not p.geo)
+    here.tenant.directory.move(mover.id, "eur")
+    here.tenant.sharepoint.profiles.move(mover)
+    run = here.night(31)
+    assert outcomes(run) == {"unchanged": 19, "repaired": 1}
+    assert photo_of(here, mover.id).location.host == here.tenant.url("mysite2")
+    oracle.verify(run)
+    assert not [name for name in here.tenant.sharepoint.files() if mover.id in name]
+    assert outcomes(here.night(31)) == {"unchanged": 20}
+    assert here.writes() == []
 
 
 def test_a_second_geo(world: Make) -> None:
@@ -115,7 +164,7 @@ def test_a_second_geo(world: Make) -> None:
     abroad = [p.id for p in oracle.people() if p.geo]
     assert len(abroad) == 2
     for user_id in abroad:
-        assert photo_of(here, user_id).place.host == here.tenant.url("mysite2")
+        assert photo_of(here, user_id).location.host == here.tenant.url("mysite2")
     assert len(here.tenant.sharepoint.files("mysite2")) == 6
 
     here.tenant.directory.remove_photo(abroad[0])

@@ -298,7 +298,7 @@ def test_a_link_that_always_expires_ends_the_firing() -> None:
     """A service that cannot finish a listing is no reason to ask for ever."""
 
     class Expiring(FakeGraph):
-        def _pages(self, name: str, resume: str | None) -> Iterator[Page]:
+        def _pages(self, name: str, resume: str | None) -> Iterator[Page]:  # noqa: ARG002
             yield Page([user(1)], 2, 0, "1")
             raise ListingExpired(EVIDENCE)
 

@@ -146,9 +146,7 @@ class Frozen:
 @pytest.mark.parametrize(
     ("point", "when"), [*((p, "after") for p in POINTS), *((p, "before") for p in POINTS[-4:])]
 )
-def test_frozen_past_its_lease(
-    world: Make, point: tuple[str, int], when: str, known: bool
-) -> None:
+def test_frozen_past_its_lease(world: Make, point: tuple[str, int], when: str, known: bool) -> None:
     """Promise 6: a host that slept past its lease writes nothing more to SharePoint or the documents.
 
     What was on its way to SharePoint is found and repaired.

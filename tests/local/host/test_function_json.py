@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from local.host.function_json import read_functions
-from local.host.worker import Worker
+from local.host import Worker, read_functions
 from shared.config.schedule import Schedule
 
 ROOT = Path(__file__).parents[3]
-FUNCTIONS = {function.name: function for function in read_functions(ROOT)}
+FUNCTIONS = {function.name: function for function in read_functions(ROOT)[0]}
 
 
-def test_there_are_two_functions() -> None:
-    assert set(FUNCTIONS) == {"SyncTimer", "SyncHttp"}
+def test_there_are_three_functions() -> None:
+    assert set(FUNCTIONS) == {"SyncTimer", "SyncHttp", "Portal"}
 
 
 def test_it_stays_a_v1_app() -> None:
@@ -62,6 +61,8 @@ def worker() -> Iterator[Worker]:
         yield running
 
 
-def test_microsofts_worker_loads_both(worker: Worker) -> None:
+def test_microsofts_worker_loads_all(worker: Worker) -> None:
     """Signatures, annotations and imports are what the library accepts."""
-    assert {function.name for function in worker.functions} == {"SyncTimer", "SyncHttp"}
+    assert worker.errors == {}
+    assert worker.refused == {}
+    assert {function.name for function in worker.functions} == {"SyncTimer", "SyncHttp", "Portal"}

@@ -1,5 +1,6 @@
 """Functions run here as Microsoft's worker library runs them in Azure."""
 
+import copy
 import json
 import sys
 from collections.abc import Callable
@@ -8,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.host.function_json import AppError
-from local.host.worker import InvocationFailed, LoadFailed, Worker
+from local.host import AppError, InvocationFailed, LoadFailed, Worker
 
 WriteApp = Callable[..., Path]
 Bindings = list[dict[str, object]]
@@ -130,13 +130,17 @@ def test_one_worker_at_a_time(app: Path) -> None:
         ("def main(req, context: int): return ''", "type azure.functions.Context"),
     ],
 )
-def test_function_that_azure_refuses_is_refused(
+def test_function_that_cannot_be_loaded_fails_alone(
     write_app: WriteApp, http_bindings: Bindings, source: str, message: str
 ) -> None:
-    """Signature and import errors show at load, with the library's own words."""
-    root = write_app({"Bad": (http_bindings, source)})
-    with pytest.raises(LoadFailed, match=message):
-        Worker(root).start()
+    """Signature and import errors are kept in the library's own words; each invocation fails."""
+    good = copy.deepcopy(http_bindings)
+    sources = {"Bad": (http_bindings, source), "Good": (good, "def main(req) -> str: return ''")}
+    with Worker(write_app(sources)) as worker:
+        assert message in worker.errors["Bad"]
+        with pytest.raises(InvocationFailed):
+            worker.invoke_http("Bad", url=URL)
+        assert worker.invoke_http("Good", url=URL).status == 200
 
 
 @pytest.mark.parametrize(
@@ -147,17 +151,20 @@ def test_function_that_azure_refuses_is_refused(
         ({"type": "http"}, "exactly one trigger"),
         ({"authLevel": "user"}, "authLevel 'user'"),
         ({"name": "$return"}, "share a name"),
+        ({"methods": "get"}, "methods must be a list"),
     ],
 )
 def test_bindings_that_the_host_refuses(
     write_app: WriteApp, http_bindings: Bindings, change: dict[str, object], problem: str
 ) -> None:
-    """The rules that fail in Azure only at load time fail here too, all at once."""
+    """A function.json that breaks a rule leaves its function out, and no other."""
+    good = copy.deepcopy(http_bindings)
     http_bindings[0] |= change
-    root = write_app({"Bad": (http_bindings, ""), "host": (http_bindings, "")})
-    with pytest.raises(AppError, match=problem) as caught:
-        Worker(root)
-    assert any("no valid function name" in text for text in caught.value.problems)
+    root = write_app({"Bad": (http_bindings, ""), "Good": (good, ""), "host": (good, "")})
+    worker = Worker(root)
+    assert problem in worker.refused["Bad"]
+    assert "no valid function name" in worker.refused["host"]
+    assert [function.name for function in worker.functions] == ["Good"]
 
 
 def test_function_app_py_is_refused(app: Path) -> None:
@@ -165,3 +172,28 @@ def test_function_app_py_is_refused(app: Path) -> None:
     (app / "function_app.py").write_text("")
     with pytest.raises(AppError, match=r"function_app\.py"):
         Worker(app)
+
+
+ASYNC = """
+import azure.functions as func
+
+async def main(req: func.HttpRequest) -> str:
+    return "async"
+"""
+
+
+def test_async_function_is_awaited(write_app: WriteApp, http_bindings: Bindings) -> None:
+    """Functions may be coroutines."""
+    with Worker(write_app({"Async": (http_bindings, ASYNC)})) as worker:
+        assert worker.invoke_http("Async", url=URL).body == b"async"
+
+
+def test_function_that_exits_fails_and_the_worker_lives(
+    write_app: WriteApp, http_bindings: Bindings
+) -> None:
+    """In Azure the worker is replaced; here only the invocation fails."""
+    root = write_app({"Exit": (http_bindings, "import sys\n\ndef main(req) -> str: sys.exit(3)")})
+    with Worker(root) as worker:
+        for _ in range(2):
+            with pytest.raises(InvocationFailed, match="SystemExit"):
+                worker.invoke_http("Exit", url=URL)

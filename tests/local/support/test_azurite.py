@@ -100,7 +100,8 @@ def test_nothing_stays_behind(nobody_listens: Callable[[str], bool]) -> None:
 def test_dies_with_its_parent(nobody_listens: Callable[[str], bool]) -> None:
     """Also when the parent is killed and can clean up nothing."""
     program = (
-        "from local.azurite import Azurite; print(Azurite().start().blob_url, flush=True); input()"
+        "from local.support.azurite import Azurite\n"
+        "print(Azurite().start().blob_url, flush=True); input()"
     )
     root = Path(__file__).parents[3]
     with subprocess.Popen(  # noqa: S603 - our own program

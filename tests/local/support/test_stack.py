@@ -3,16 +3,20 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import urlsplit
 
 import pytest
 
+from local import start
 from local.demo import __main__ as demo
 from local.support.stack import Stack, StackFailed
+from local.tools import bench, soak
 
 ROOT = Path(__file__).parents[3]
 _ROW = re.compile(r"^ +(\S.*?) {2,}([\d,]+) +([\d,]+)$", re.MULTILINE)
@@ -36,12 +40,49 @@ def test_demo_tells_two_nights_and_writes_its_page(
     assert (tmp_path / "index.html").read_text().count('class="panel person"') == 60 + 5
 
 
-def test_dying_host_is_explained_by_its_log(tmp_path: Path) -> None:
+def test_host_that_does_not_start_is_explained_by_its_log(tmp_path: Path) -> None:
     """The error ends with what the failing part said."""
-    settings = {"SYNC_SCHEDULE": "sometimes"}
-    with pytest.raises(StackFailed, match="'sometimes' must have 6 fields"):  # noqa: SIM117
+    settings = {"PYTHON_SCRIPT_FILE_NAME": "README.md"}  # makes it an app of the v2 model
+    with pytest.raises(StackFailed, match=r"README.md makes this a v2 app"):  # noqa: SIM117
         with Stack(users=2, log=tmp_path / "host.log", settings=settings):
             pass
+
+
+def test_taken_port_is_refused_before_anything_starts() -> None:
+    """With the port and the remedy."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = rf"port {port} cannot be used \(.+\): end what uses it, or choose .* --port"
+        with pytest.raises(StackFailed, match=said), Stack(users=2, port=port):
+            pass
+
+
+@pytest.mark.parametrize("module", [start, demo, bench, soak])
+def test_a_tenant_without_people_is_refused(
+    module: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--users 0` is wrong usage, said before anything starts."""
+    with pytest.raises(SystemExit) as ended:
+        module.main(["--users", "0"])
+    assert ended.value.code == 2
+    assert "'0' is not a whole number of at least 1" in capsys.readouterr().err
+
+
+def test_start_ends_when_its_host_dies(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 1 and why, instead of a prompt that waits for nothing."""
+    monkeypatch.setattr(start, "end_on_sigterm", lambda: None)  # this is the tests' process
+    helped = start._help
+
+    def kill(stack: Stack) -> str:
+        assert stack._host is not None
+        stack._host.kill()
+        return helped(stack)
+
+    monkeypatch.setattr(start, "_help", kill)
+    assert start.main(["--users", "3", "--port", "0"]) == 1
+    assert "make start: the functions host has ended with status -9" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

@@ -1,5 +1,6 @@
 """A network in which every request gets the same answer, and the clients that ask in it."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -27,10 +28,10 @@ type Reply = tuple[int, dict[str, str], bytes]
 class _NoSecrets:
     """Tokens for a network that does not exist."""
 
-    def token(self, resource: str) -> str:
+    def token(self, resource: str, deadline: float = math.inf) -> str:  # noqa: ARG002
         return f"token-of-{urlsplit(resource).netloc}"
 
-    def forget(self, resource: str) -> None:
+    def forget(self, resource: str, refused: str = "") -> None:
         pass
 
 

@@ -1,0 +1,178 @@
+"""WCAG 2.2 AA on every state of the pages: axe-core, 320 pixels, zoom, motion, colors."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from shared.errors import Evidence, Throttled, Unavailable
+from shared.portal.core import Photo, State
+from tests.portal.browser.test_helpdesk import PATH, choose, find
+from tests.support.portal_browser import Visitor
+from tests.support.portal_core import EMPLOYEE_ID
+from tests.support.portal_site import Site
+
+type Visit = Callable[..., Visitor]
+COLOR_RULES = ("color-contrast", "link-in-text-block")
+"""The rules of axe-core that depend on colors; all others find the same in every scheme."""
+
+EVIDENCE = Evidence("graph", "GET", "https://graph.example/users", 503)
+
+
+def updated(visitor: Visitor, _: Site) -> None:
+    visitor.page.click("#update")
+    visitor.page.wait_for_selector("#result .notice")
+
+
+def throttled(visitor: Visitor, site: Site) -> None:
+    updated(visitor, site)
+    visitor.page.wait_for_selector("#update[aria-disabled=false]")
+    visitor.page.click("#update")
+    visitor.page.wait_for_selector("#result .warn")
+
+
+def failed(visitor: Visitor, site: Site) -> None:
+    site.core.fails = Unavailable(EVIDENCE)
+    updated(visitor, site)
+
+
+def ended(visitor: Visitor, site: Site) -> None:
+    site.sign_in.end_sessions()
+    updated(visitor, site)
+
+
+def without_photos(visitor: Visitor, site: Site) -> None:
+    site.core.users[EMPLOYEE_ID].exchange = Photo(State.UNUSABLE)
+    site.core.users[EMPLOYEE_ID].sharepoint = Photo(State.NO_PROFILE)
+    visitor.page.reload()
+    visitor.settled()
+
+
+def working(visitor: Visitor, _: Site) -> None:
+    visitor.page.evaluate("() => { window.fetch = () => new Promise(() => {}); }")
+    visitor.page.click("#update")
+
+
+def hits(visitor: Visitor, _: Site) -> None:
+    find(visitor)
+    visitor.page.keyboard.press("ArrowDown")
+
+
+def person(visitor: Visitor, _: Site) -> None:
+    choose(visitor)
+
+
+def force(visitor: Visitor, _: Site) -> None:
+    choose(visitor)
+    visitor.page.click("#force")
+
+
+def tried(visitor: Visitor, _: Site) -> None:
+    choose(visitor)
+    visitor.page.click("#dry")
+    visitor.page.wait_for_selector("#result .notice")
+
+
+def desk_throttled(visitor: Visitor, site: Site) -> None:
+    choose(visitor)
+    site.core.fails = Throttled(EVIDENCE, 30)
+    visitor.page.click("#sync")
+    visitor.page.wait_for_selector("#result .notice")
+
+
+def nothing(_visitor: Visitor, _: Site) -> None:
+    """The page as it opens."""
+
+
+ME, SIGNED_OUT = "/api/portal", "/api/portal/signed-out"
+STATES: dict[str, tuple[str, str, Callable[[Visitor, Site], None]]] = {
+    "my photo": ("employee", ME, nothing),
+    "my photo, working": ("employee", ME, working),
+    "my photo, updated": ("employee", ME, updated),
+    "my photo, throttled": ("employee", ME, throttled),
+    "my photo, failed": ("employee", ME, failed),
+    "my photo, session ended": ("employee", ME, ended),
+    "my photo, none": ("employee", ME, without_photos),
+    "help desk": ("helpdesk", PATH, nothing),
+    "help desk, hits": ("helpdesk", PATH, hits),
+    "help desk, user": ("helpdesk", PATH, person),
+    "help desk, force": ("helpdesk", PATH, force),
+    "help desk, tried": ("helpdesk", PATH, tried),
+    "help desk, throttled": ("helpdesk", PATH, desk_throttled),
+    "refused": ("guest", ME, nothing),
+    "signed out": ("employee", SIGNED_OUT, nothing),
+}
+
+
+@contextmanager
+def state(site: Site, visit: Visit, name: str, **options: object) -> Iterator[Visitor]:
+    who, path, act = STATES[name]
+    visitor = visit(who, path, failing=True, **options)
+    visitor.settled()
+    act(visitor, site)
+    yield visitor
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_no_findings(site: Site, visit: Visit, name: str) -> None:
+    """axe-core finds nothing: in light, in dark, and with forced colors."""
+    with state(site, visit, name) as visitor:
+        assert visitor.findings() == []
+        visitor.page.emulate_media(color_scheme="dark")
+        assert visitor.findings(COLOR_RULES) == []
+        visitor.page.emulate_media(color_scheme="light", forced_colors="active")
+        assert visitor.findings(COLOR_RULES) == []
+
+
+@pytest.mark.parametrize("name", ["my photo, throttled", "help desk, force", "refused"])
+@pytest.mark.parametrize("locale", ["de-DE", "fi-FI", "ja-JP"])
+def test_320_pixels(site: Site, visit: Visit, name: str, locale: str) -> None:
+    """At 320 pixels (400 % zoom) nothing is cut off and nothing scrolls sideways."""
+    viewport = {"width": 320, "height": 640}
+    with state(site, visit, name, viewport=viewport, locale=locale) as visitor:
+        assert visitor.width() == 320
+        small = visitor.page.evaluate(
+            """() => [...document.querySelectorAll('a[href], button, input, [role=option]')]
+              .filter(e => e.checkVisibility() && !e.closest('.skip'))
+              .map(e => [e.textContent, e.getBoundingClientRect()])
+              .filter(([, box]) => box.height < 24 || box.width < 24)
+              .map(([text]) => text)"""
+        )
+        assert small == []
+
+
+def test_text_spacing(site: Site, visit: Visit) -> None:
+    """With the text spacing of WCAG 1.4.12 nothing overlaps or is cut off."""
+    with state(site, visit, "my photo, updated", viewport={"width": 390, "height": 800}) as visitor:
+        visitor.page.evaluate(
+            """() => { for (const e of document.querySelectorAll('*')) {
+              e.style.lineHeight = '1.5'; e.style.letterSpacing = '0.12em';
+              e.style.wordSpacing = '0.16em'; } }"""
+        )
+        assert visitor.width() == 390
+        cut = visitor.page.evaluate(
+            """() => [...document.querySelectorAll('p, strong, button, h1, h2, span')]
+              .filter(e => e.checkVisibility() && !e.classList.contains('unseen'))
+              .filter(e => getComputedStyle(e).display !== 'inline')
+              .filter(e => e.scrollWidth > e.clientWidth + 1)
+              .map(e => e.textContent)"""
+        )
+        assert cut == []
+
+
+def test_motion(site: Site, visit: Visit) -> None:
+    """Nothing moves for people who asked for less motion; for others, the waiting bar does."""
+    with state(site, visit, "my photo, working") as visitor:
+        assert visitor.page.evaluate("document.getAnimations().length") == 0
+    with state(site, visit, "my photo, working", reduced_motion="no-preference") as visitor:
+        assert visitor.page.evaluate("document.getAnimations().length") > 0
+
+
+def test_landmarks_and_headings(visit: Visit) -> None:
+    """One main heading, one main landmark, and the skip link leads to it."""
+    for who, path in (("employee", ME), ("helpdesk", PATH)):
+        visitor = visit(who, path).settled()
+        assert visitor.page.locator("h1").count() == 1
+        visitor.page.keyboard.press("Tab")
+        visitor.page.keyboard.press("Enter")
+        assert visitor.focused() == "main"
