@@ -144,8 +144,9 @@ class Engine:
         return self._health.probing
 
     def end(self, error: PhotoSyncError) -> None:
-        """Begin nothing more."""
-        self._error = self._error or error
+        """Begin nothing more; the first cause counts."""
+        if self.ended is None:
+            self._error = error
 
     def unfinished(self) -> list[str]:
         """Users who were compared and are neither counted nor put aside."""

@@ -84,10 +84,12 @@ def test_faults_while_photos_are_removed(world: Make) -> None:
     settings = {**LONG, "REMOVAL_CONFIRMATIONS": "1", "REMOVAL_LIMIT": "100%"}
     stage = Stage(world(users=people_for(struck), shards=4, settings=settings))
     stage.fire()
-    for person in stage.people:
+    # By them the program sees that it is not SharePoint's fault.
+    untouched = stage.people[::10]
+    for person in set(stage.people) - set(untouched):
         stage.tenant.directory.remove_photo(person)
     plan = stage.strike(struck)
-    stage.judge(stage.through(), plan, "removed")
+    stage.judge(stage.through(), plan, "removed", untouched)
     stage.clean_night()
 
 
@@ -173,7 +175,7 @@ def test_a_shared_call_is_refused_once(world: Make, call: str) -> None:
         (line,) = stage.world.lines(run)
         assert cell.row.says(line["detail"])
     elif cell.row.outcome != FINE:
-        assert sum(outcomes(run).values()) == outcomes(run)["deferred"]
+        assert sum(outcomes(run).values()) == outcomes(run).get("deferred", 0)
         assert cell.row.says(run.reason)
     stage.clean_night()
 
