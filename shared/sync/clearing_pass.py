@@ -14,11 +14,11 @@ from shared.model import Outcome, User
 from shared.sharepoint import SharePoint
 from shared.sync import removals
 from shared.sync.canary import Canaries
-from shared.sync.engine import LAST_PATIENCE_SECONDS
 from shared.sync.health import Health
 from shared.sync.plan import Policy
 from shared.sync.progress import Progress
 from shared.sync.user_sync import Result, UserSync
+from shared.sync.window import LAST_PATIENCE_SECONDS
 
 
 class ClearingPass:
@@ -102,12 +102,13 @@ class ClearingPass:
 
     def _remove(self, shard: Shard) -> Shard:
         run = self._run
-        for outcome in removals.uncounted(shard, run):
-            run.count(outcome)
-            run.removals_failed += outcome is Outcome.FAILED
-        users = removals.candidates(shard, run, self._settings.removal_confirmations)
+        # Counted in order of the ids, so that the cursor tells who is counted, whoever dies when.
+        done = {result.user.id: result for result in removals.uncounted(shard, run)}
+        waiting = removals.candidates(shard, run, self._settings.removal_confirmations)
+        users = sorted([*waiting, *(result.user for result in done.values())], key=_id_of)
         for start in range(0, len(users), removals.AT_ONCE):
-            some = users[start : start + removals.AT_ONCE]
+            batch = users[start : start + removals.AT_ONCE]
+            some = [user for user in batch if user.id not in done]
             self._check_time()
             if run.removal_note:
                 results = [
@@ -116,7 +117,8 @@ class ClearingPass:
                 run.removals_held_back += len(some)
             else:
                 shard, results = self._clearing.remove(shard, some, self._policy())
-            self._count(results)
+            results += [done[user.id] for user in batch if user.id in done]
+            self._count(sorted(results, key=lambda result: result.user.id))
             self._progress.save()
         return shard
 
@@ -146,3 +148,7 @@ class ClearingPass:
         refused = self._run.filter_refused
         user_filter = FILTER_OF_VERSION_1 if refused else self._settings.user_filter
         return self._graph.in_scope(user_ids, user_filter, self._settings.sync_group_id)
+
+
+def _id_of(user: User) -> str:
+    return user.id

@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import replace
 from itertools import batched
 
-from shared.checkpoint import Checkpoint, Record, Shard, shard_of
+from shared.checkpoint import Checkpoint, Record, Shard
 from shared.clock import Clock
 from shared.errors import (
     ConfigurationError,
@@ -33,13 +33,15 @@ from shared.graph import BATCH_SIZE, Graph, Seen, Unknown
 from shared.http import Patience
 from shared.log import InvocationLog
 from shared.model import Outcome, User
-from shared.sharepoint import Profile, SharePoint
+from shared.sharepoint import SharePoint
 from shared.sync import plan
 from shared.sync.health import Health
 from shared.sync.plan import Fetch, Policy, Settled
 from shared.sync.reader import Reader, Versions
-from shared.sync.user_sync import Loaded, Prepared, Result, UserSync, failure
+from shared.sync.shards import Shards
+from shared.sync.user_sync import Prepared, Result, UserSync, failure
 from shared.sync.window import Window, WriteFailed
+from shared.sync.window_reader import WindowReader
 
 WINDOW_USERS = 60
 """Users who are read, withdrawn and claimed together."""
@@ -57,10 +59,6 @@ WINDOW_SECONDS = 60.0
 
 RECORDS_IN_MEMORY = 20_000
 """With more records loaded the window is taken on, so that their shards can be let go."""
-
-FIRST_PATIENCE_SECONDS = 30.0
-LAST_PATIENCE_SECONDS = 90.0
-"""Own time of the requests about one user, in the first try and in the last: two minutes in all."""
 
 _ENDS_THE_RUN = (ConfigurationError, TokenUnavailable, StateError)
 
@@ -104,11 +102,9 @@ class Engine:
         looks: Callable[[], bool],
         account: Callable[[Sequence[Result]], None],
     ) -> None:
-        self._checkpoint = checkpoint
         self._policy = policy
         self._clock = clock
         self._users = UserSync(graph, sharepoint, sizes)
-        self._readers = readers
         self._writers = writers
         self._health = health
         self._log = log
@@ -123,9 +119,9 @@ class Engine:
             log=log,
             ended=lambda: self.ended,
         )
-        self.shards: dict[str, Shard] = {}
-        """The shards that are loaded."""
-        self._window = Window(clock.monotonic())
+        self._shards = Shards(checkpoint, readers)
+        self._window_reader = WindowReader(self._reader, self._shards, self._on_error, self._now)
+        self._window = Window(clock)
         self._in_flight: list[Window] = []
         self._compared = 0
         self._error: PhotoSyncError | None = None
@@ -161,18 +157,19 @@ class Engine:
         return self._reader.names(users)
 
     def take_reverified(self) -> int:
-        """How many users were looked at because of their age, since the last time this was asked."""
+        """How many users were looked at because of their age since this was last asked."""
         number, self._reverified = self._reverified, 0
         return number
 
+    @property
+    def shards(self) -> Mapping[str, Shard]:
+        """The shards that are loaded, by name."""
+        return self._shards.loaded()
+
     def load(self, names: Iterable[str]) -> None:
         """Load shards, and let go of those that nobody needs any more."""
-        wanted = set(names)
-        used = wanted.union(*(w.shards() for w in (self._window, *self._in_flight)))
-        self.shards = {name: shard for name, shard in self.shards.items() if name in used}
-        missing = sorted(wanted - self.shards.keys())
-        for shard in self._readers.map(self._checkpoint.load, missing):
-            self.shards[shard.name] = shard
+        windows = (self._window, *self._in_flight)
+        self._shards.load(names, keep=(name for w in windows for name in w.shards()))
 
     def ask_ahead(self, users: Sequence[User]) -> list[Future[Versions]]:
         """Begin to ask for the photo versions of users."""
@@ -208,11 +205,10 @@ class Engine:
             is_complete: tells whether all users of a shard have been compared.
         """
         now = self._clock.monotonic()
-        loaded = sum(len(shard.records) for shard in self.shards.values())
         if (
             len(self._window) >= (1 if self.probing else self.window_users)
             or now - self._window.opened >= WINDOW_SECONDS
-            or loaded >= RECORDS_IN_MEMORY
+            or self._shards.records() >= RECORDS_IN_MEMORY
         ):
             self._take_on_all()
         elif self._compared >= QUIET_USERS:
@@ -244,12 +240,12 @@ class Engine:
 
     def _compare(self, user: User, seen: Seen) -> list[Result]:
         """Decide by the version; the result of who is finished, nothing for who goes on."""
-        record = self._record(user.id)
+        record = self._shards.record(user.id)
         decision = plan.on_version(seen, record, user, self._policy)
         if isinstance(decision, Fetch):
             self._window.fetches[user.id] = (user, decision)
         elif not isinstance(decision, Settled):
-            raise AssertionError("a run removes at its end only")
+            raise AssertionError("a run removes at its end only")  # noqa: TRY004 - never
         elif isinstance(seen, Unknown) and decision.error is not None:
             self._on_error(self._window, user, seen.error)
         elif decision.record is not None:
@@ -270,29 +266,25 @@ class Engine:
         """What an error means for a user: the end of the run, another try, or their outcome."""
         if isinstance(error, PhotoSyncError) and _ends_the_run(error):
             self.end(error)
-        elif not isinstance(error, ServiceError) or probe:
+            self.deferred.append(user.id)
+        elif probe or not isinstance(error, ServiceError):
             self._fail(window, user, error, etag)
-            return
-        elif self.ended is None and window.last_try:
+        elif self.ended is not None:
+            self.deferred.append(user.id)
+        elif window.last_try:
             self._fail(window, user, error, etag)
-            return
-        elif self.ended is None:
+        else:
             self.put_aside.append(user.id)
-            return
-        self.deferred.append(user.id)
 
     def _fail(self, window: Window, user: User, error: Exception, etag: str) -> None:
-        settled = failure(user, self._record(user.id), error, self._policy, etag=etag)
+        settled = failure(user, self._shards.record(user.id), error, self._policy, etag=etag)
         window.settled[user.id] = (user, settled)
-
-    def _record(self, user_id: str) -> Record | None:
-        return self.shards[shard_of(user_id)].records.get(user_id)
 
     # ---- read, withdraw, write ------------------------------------------------------------------
 
     def _take_on_all(self) -> None:
         window = self._window
-        self._window = Window(self._clock.monotonic(), window.last_try)
+        self._window = Window(self._clock, window.last_try)
         self._compared = 0
         self._take_on(window)
 
@@ -300,9 +292,11 @@ class Engine:
         """Read what a window needs, withdraw its records, and hand its writes to the workers."""
         if not window:
             return
+        # From here on it is in flight, so that its users are known if saving fails.
+        self._in_flight.append(window)
         prepared = self._read(window)
         policy = self._now()
-        disputed = self._save(
+        disputed = self._shards.save(
             {
                 one.user.id: plan.withdrawn(one.record, one.user, one.location, policy)
                 for one in prepared
@@ -313,97 +307,16 @@ class Engine:
                 # Nothing was written yet, and what was read may be older than what is shown now.
                 self._on_dispute(window, one.user)
             else:
-                future = self._writers.submit(self._write, one, window.last_try)
+                future = self._writers.submit(self._write, one, window.patience(one.user.id))
                 window.writes[one.user.id] = (one, future)
-        self._in_flight.append(window)
+        window.fetches = {}
 
     def _read(self, window: Window) -> list[Prepared]:
-        """Everything that is only read; who needs nothing written is settled."""
-        fetches, window.fetches = window.fetches, {}
         if self.ended:
-            self.deferred += fetches
+            self.deferred += window.fetches
             return []
-        self._reverified += sum(fetch.verify for _, fetch in fetches.values())
-        # Where a photo of ours is shown, its bytes may tell that nothing has to be written; where
-        # none is, the profile may be missing, and the bytes would be read for nothing.
-        shown = [(user, fetch) for user, fetch in fetches.values() if self._is_shown(user, fetch)]
-        loaded = self._load(window, shown)
-        rest = [
-            user
-            for user, fetch in fetches.values()
-            if user.id in loaded or not self._is_shown(user, fetch)
-        ]
-        profiles = self._profiles(window, rest)
-        present = [user for user, _ in profiles.values()]
-        loaded |= self._load(
-            window, [(user, fetches[user.id][1]) for user in present if user.id not in loaded]
-        )
-        wanted = [
-            (user, self._record(user.id), loaded[user.id], profile)
-            for user, profile in profiles.values()
-            if user.id in loaded
-        ]
-        found = self._reader.prepare(wanted, self._policy, self._patience(window.last_try))
-        prepared = []
-        for user, _, one, _ in wanted:
-            ready = found[user.id]
-            if isinstance(ready, Prepared):
-                prepared.append(ready)
-            elif isinstance(ready, Settled):
-                window.settled[user.id] = (user, ready)
-            else:
-                self._on_error(window, user, ready, etag=one.etag)
-        return prepared
-
-    def _is_shown(self, user: User, fetch: Fetch) -> bool:
-        record = self._record(user.id)
-        return record is not None and record.claims and not fetch.verify
-
-    def _load(self, window: Window, wanted: Sequence[tuple[User, Fetch]]) -> dict[str, Loaded]:
-        """Photos whose thumbnails may have to be written, by id of the user."""
-        ask = [(user, self._record(user.id), fetch) for user, fetch in wanted]
-        found = self._reader.load(ask, self._now(), self._patience(window.last_try))
-        loaded = {}
-        for user, fetch in wanted:
-            one = found[user.id]
-            if isinstance(one, Loaded):
-                loaded[user.id] = one
-            elif isinstance(one, Settled):
-                window.settled[user.id] = (user, one)
-            elif isinstance(one, Exception):
-                self._on_error(window, user, one, etag=fetch.etag)
-            else:
-                raise AssertionError("a run removes at its end only")
-        return loaded
-
-    def _profiles(self, window: Window, users: Sequence[User]) -> dict[str, tuple[User, Profile]]:
-        """Users with their present name, and their profile; by id."""
-        names = self._reader.names(users)
-        present = []
-        for user in users:
-            name = names[user.id]
-            if isinstance(name, User):
-                present.append(name)
-            elif name is None:
-                self._on_gone(window, user)
-            else:
-                self._on_error(window, user, name)
-        profiles = self._reader.profiles(present)
-        found = {}
-        for user in present:
-            profile = profiles[user.id]
-            if isinstance(profile, Profile):
-                found[user.id] = (user, profile)
-            else:
-                self._on_error(window, user, profile)
-        return found
-
-    def _on_gone(self, window: Window, user: User) -> None:
-        """The directory does not have the user any more; whatever is shown stays for now."""
-        record = self._record(user.id)
-        outcome = Outcome.UNCHANGED if record and record.photo else Outcome.NO_PHOTO
-        detail = "the user left the directory during this run"
-        window.settled[user.id] = (user, Settled(outcome, detail))
+        self._reverified += sum(fetch.verify for _, fetch in window.fetches.values())
+        return self._window_reader.read(window)
 
     def _on_dispute(self, window: Window, user: User) -> None:
         if window.last_try:
@@ -411,7 +324,7 @@ class Engine:
         else:
             self.put_aside.append(user.id)
 
-    def _write(self, prepared: Prepared, last_try: bool) -> Settled | WriteFailed:  # noqa: FBT001
+    def _write(self, prepared: Prepared, patience: Patience) -> Settled | WriteFailed:
         """In a writer's thread: errors come back as values."""
         user, host = prepared.user, prepared.location.host
         breaker = self._health.writing(host)
@@ -424,7 +337,7 @@ class Engine:
             return WriteFailed(error, begun=False)
         policy = replace(self._policy, now=self._clock.time())
         try:
-            settled = self._users.write(prepared, policy, self._patience(last_try)(user.id))
+            settled = self._users.write(prepared, policy, patience)
         except ProfileMissing as error:
             return WriteFailed(error)
         except PhotoSyncError as error:
@@ -434,10 +347,6 @@ class Engine:
             return WriteFailed(error)
         breaker.succeeded()
         return settled
-
-    def _patience(self, last_try: bool) -> Callable[[str], Patience]:  # noqa: FBT001
-        seconds = LAST_PATIENCE_SECONDS if last_try else FIRST_PATIENCE_SECONDS
-        return lambda user_id: Patience(seconds, self._clock, user_id)
 
     # ---- claim, account -------------------------------------------------------------------------
 
@@ -449,10 +358,9 @@ class Engine:
 
     def _finish_written(self) -> None:
         """Finish the windows whose writes have ended."""
-        ready = [window for window in self._in_flight if window.written]
-        self._in_flight = [window for window in self._in_flight if not window.written]
-        for window in ready:
+        for window in [window for window in self._in_flight if window.written]:
             self._finish(window)
+            self._in_flight.remove(window)
         self._log.write()
 
     def _finish(self, window: Window) -> None:
@@ -465,7 +373,7 @@ class Engine:
                 continue
             # Saved once more after a write that was begun, because another writer may have
             # claimed meanwhile what the files no longer hold; else as if nothing had happened.
-            record = self._record(user.id) if written.begun else prepared.record
+            record = self._shards.record(user.id) if written.begun else prepared.record
             window.changes[user.id] = record
             if not written.begun and isinstance(written.error, PhotoSyncError) and self.ended:
                 self.deferred.append(user.id)
@@ -473,31 +381,16 @@ class Engine:
                 self._on_error(window, user, written.error, etag=prepared.etag, probe=written.probe)
         changes = dict(window.changes)
         changes |= {k: done.record for k, (_, done) in window.settled.items() if done.record}
-        disputed = self._save(changes)
+        disputed = self._shards.save(changes)
         finished = []
         for user_id, (user, settled) in sorted(window.settled.items()):
             if user_id not in disputed:
-                finished.append(_result(user, settled, self._record(user_id)))
+                finished.append(_result(user, settled, self._shards.record(user_id)))
             elif window.last_try:
-                finished.append(_result(user, _DISPUTED, self._record(user_id)))
+                finished.append(_result(user, _DISPUTED, self._shards.record(user_id)))
             else:
                 self.put_aside.append(user_id)
         self._account(finished)
-
-    def _save(self, changes: Mapping[str, Record | None]) -> set[str]:
-        """Save records by shard; returns the ids that another writer changed meanwhile."""
-        by_shard: dict[str, dict[str, Record | None]] = {}
-        for user_id, record in changes.items():
-            by_shard.setdefault(shard_of(user_id), {})[user_id] = record
-
-        def save(name: str) -> tuple[Shard, set[str]]:
-            return self._checkpoint.save(self.shards[name], by_shard[name])
-
-        disputed: set[str] = set()
-        for shard, ids in self._readers.map(save, sorted(by_shard)):
-            self.shards[shard.name] = shard
-            disputed |= ids
-        return disputed
 
 
 def _result(user: User, settled: Settled, record: Record | None) -> Result:

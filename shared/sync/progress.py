@@ -67,7 +67,10 @@ class Progress:
         """
         run = self.run
         if run.phase == USERS:
-            run.deferred, run.put_aside = self.waiting()
+            # Whoever is behind the cursor comes by themselves, and nobody comes twice.
+            first, last = self.waiting()
+            run.deferred = [user_id for user_id in first if user_id <= run.cursor]
+            run.put_aside = [k for k in last if k <= run.cursor and k not in set(first)]
         self._take_counts()
         self._blobs.append_lines(self._lines)
         self._lines = []

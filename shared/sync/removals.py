@@ -278,18 +278,18 @@ def candidates(shard: Shard, run: Run, confirmations: int) -> list[User]:
     ]
 
 
-def uncounted(shard: Shard, run: Run) -> list[Outcome]:
-    """Outcomes of removals that an earlier firing of this run made, but died before counting. Pure.
+def uncounted(shard: Shard, run: Run) -> list[Result]:
+    """Removals that an earlier firing of this run made, but died before counting. Pure.
 
     They are behind the cursor: a removal that failed left a record that claims nothing.
     """
-    found: list[Outcome] = []
+    found: list[Result] = []
     for user_id, record in shard.records.items():
         if user_id <= run.cursor or record.run != run.id:
             continue
         begun = record.missing is not None and record.missing.run == run.id and not record.claims
         if record.outcome is Outcome.REMOVED or (record.outcome is Outcome.FAILED and begun):
-            found.append(record.outcome)
+            found.append(Result(User(user_id, record.upn), record.outcome, record.detail, record))
     return found
 
 

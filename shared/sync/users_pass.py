@@ -5,7 +5,7 @@ from concurrent.futures import Future
 
 from shared.checkpoint import Checkpoint
 from shared.errors import PhotoSyncError
-from shared.model import User
+from shared.model import User  # noqa: TC001 - a variable is annotated with it
 from shared.sync import leavers
 from shared.sync.engine import WINDOW_USERS, Engine
 from shared.sync.health import Health
@@ -109,10 +109,10 @@ class UsersPass:
             if not probing:
                 ahead = self._ask(portions)
             self._take(step, asked)
-            for name in step.complete:
-                self._close_shard(name)
             if step.users:
                 run.cursor = step.users[-1].id
+            for name in step.complete:
+                self._close_shard(name)
             if step.complete:
                 run.shard = step.complete[-1]
             self._advance()

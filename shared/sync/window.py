@@ -5,9 +5,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from shared.checkpoint import Record, shard_of
+from shared.clock import Clock
+from shared.http import Patience
 from shared.model import User
 from shared.sync.plan import Fetch, Settled
 from shared.sync.user_sync import Prepared
+
+FIRST_PATIENCE_SECONDS = 30.0
+LAST_PATIENCE_SECONDS = 90.0
+"""Own time of the requests about one user, in the first try and in the last: two minutes in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +31,42 @@ class WriteFailed:
     probe: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Window:
     """Users on their way together.
 
     Attributes:
-        opened: monotonic seconds.
+        clock: of the program.
         last_try: who fails is `failed`; else they are put aside.
         fetches: users whose photo is to be read.
         settled: users who are finished as soon as their record is saved.
         changes: records to save that finish nobody; None drops one.
         writes: what is being written.
+        opened: monotonic seconds.
     """
 
-    opened: float
+    clock: Clock
     last_try: bool = False
     fetches: dict[str, tuple[User, Fetch]] = field(default_factory=dict)
     settled: dict[str, tuple[User, Settled]] = field(default_factory=dict)
     changes: dict[str, Record | None] = field(default_factory=dict)
     writes: dict[str, tuple[Prepared, Future[Settled | WriteFailed]]] = field(default_factory=dict)
+    opened: float = field(init=False)
+    _patience: dict[str, Patience] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.opened = self.clock.monotonic()
 
     def __len__(self) -> int:
         return len(self.fetches) + len(self.settled) + len(self.writes)
 
     def __bool__(self) -> bool:
         return bool(len(self) or self.changes)
+
+    def patience(self, user_id: str) -> Patience:
+        """The patience with a user: one for all requests about them in this try."""
+        seconds = LAST_PATIENCE_SECONDS if self.last_try else FIRST_PATIENCE_SECONDS
+        return self._patience.setdefault(user_id, Patience(seconds, self.clock, user_id))
 
     def ids(self) -> list[str]:
         """Users who are not counted yet."""
@@ -70,7 +87,7 @@ class Window:
         Args:
             belongs: tells by the name of a shard.
         """
-        taken = Window(self.opened, self.last_try)
+        taken = Window(self.clock, self.last_try)
         _move(self.fetches, taken.fetches, belongs)
         _move(self.settled, taken.settled, belongs)
         _move(self.changes, taken.changes, belongs)

@@ -46,9 +46,9 @@ class Cloud:
     def run_azd(self, arguments: list[str]) -> tuple[int, str]:
         """`azd`."""
         match arguments:
-            case ["init", "--template", _] | ["auth", "login"] | ["deploy"]:
+            case ["auth", "login"] | ["deploy"]:
                 return 0, ""
-            case ["env", "new", name]:
+            case ["init", "--template", _, "--environment", name] | ["env", "new", name]:
                 self.azd.values["AZURE_ENV_NAME"] = name
                 return 0, ""
             case ["env", "set", name, value]:

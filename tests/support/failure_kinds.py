@@ -84,7 +84,6 @@ CALLS = {
     "compare": Call(
         "look at the picture shown", {"operation": "file.read", "url": "$value"}, _FILE
     ),
-    "check": Call("check of the files", {"operation": "file.read", "url": "Exists"}, _FILE),
     "L": Call("upload L", _file("file.upload", "L"), _FILE),
     "S": Call("upload S", _file("file.upload", "S"), _FILE),
     "M": Call("upload M", _file("file.upload", "M"), _FILE),
@@ -97,7 +96,7 @@ TOKENS = ("graph token", "sharepoint token")
 LISTS = ("list", "group")
 SHARED = (*TOKENS, *LISTS, "versions", "folder", "digest", "profiles")
 UPLOADS = ("L", "S", "M")
-FILES = ("compare", "check", *UPLOADS, "recycle")
+FILES = ("compare", *UPLOADS, "recycle")
 WRITES = ("write", "hide")
 OWN = ("bytes", "profile", *FILES, *WRITES)
 

@@ -29,7 +29,8 @@ from tests.support.failure_kinds import (
 
 _HEALED = "Asked again within the run. Nothing to do."
 _PACED = "The wait is obeyed, the pace lowered; `throttled` in the report counts it. Nothing to do."
-_LATER = "His picture stays. Tried again after 1, 2, 4 … at most 28 days, until it succeeds; "
+_AT_THE_END = "The user is tried once more at the end of the run. Nothing to do."
+_LATER = "Their picture stays. Tried again after 1, 2, 4 … at most 28 days, until it succeeds; "
 _HURRY = "to hurry: `POST /api/sync/{user}`"
 _GRANT = (
     "Nothing is written. The next firing tries one user and goes on when that succeeds. Grant the "
@@ -40,9 +41,15 @@ _PROBE = (
     "on when that succeeds. See the service health of Microsoft 365"
 )
 _REFUSED = "… refused the identity (…). Grant the app role …"
-_DOWN_G = "stopped because reading from Microsoft Graph fails for nearly everybody, last with: …"
-_DOWN_S = "stopped because working with SharePoint fails for nearly everybody, last with: …"
+_DOWN_G = "stopped because reading photo… from Microsoft Graph fails for everybody, last with: …"
+_DOWN_P = "stopped because reading profiles from SharePoint fails for everybody, last with: …"
+_DOWN_S = "stopped because writing to SharePoint fails for everybody, last with: …"
 _NO_TOKEN = "no token for … as …"
+
+_KEEPS = "SharePoint keeps these files, which no profile shows: …"
+_KEPT = (
+    "Nothing to do. If the files have to go, end the lock, check-out or retention, then delete them"
+)
 
 ROWS = (
     # -- once --
@@ -72,8 +79,8 @@ ROWS = (
         ONCE,
         "completed",
         "invalid_photo",
-        "cannot be decoded: …",
-        "His picture stays. Tried again the next day. Nothing to do.",
+        "ends too early",
+        "Their picture stays. Tried again the next day. Nothing to do.",
     ),
     Row(
         (HALF,),
@@ -86,22 +93,32 @@ ROWS = (
     ),
     Row(
         (F403,),
-        (*LISTS, "versions", "folder", "digest", "profiles"),
+        LISTS,
         ONCE,
         "stopped",
         "deferred",
         _REFUSED,
-        "A missing permission does not pass, so nobody else is tried. The next firing goes on.",
+        "A missing permission does not pass, so nobody is tried. The next firing goes on.",
     ),
     Row(
-        (F403, LOCKED),
-        ("bytes", "profile", *FILES),
+        (F403,),
+        ("versions", "folder", "digest", "profiles", "bytes", "profile", *FILES),
         ONCE,
         "completed",
-        "failed",
-        "… http…: 4…",
-        _LATER + _HURRY,
+        FINE,
+        "",
+        _AT_THE_END,
     ),
+    Row(
+        (LOCKED,),
+        ("compare", *UPLOADS),
+        ONCE,
+        "completed",
+        FINE,
+        "",
+        _AT_THE_END,
+    ),
+    Row((LOCKED,), ("recycle",), ONCE, "completed", "removed", _KEEPS, _KEPT),
     Row(
         (F403,),
         WRITES,
@@ -125,9 +142,9 @@ ROWS = (
         WRITES,
         ONCE,
         "completed",
-        "failed",
-        "…ProcessQuery: 200 -21…",
-        _LATER + _HURRY,
+        FINE,
+        "",
+        _AT_THE_END,
     ),
     Row(
         (NOBODY,),
@@ -143,9 +160,9 @@ ROWS = (
         ("hide",),
         ONCE,
         "completed",
-        FINE,
-        "",
-        "Where there is no profile nothing shows; the files are removed.",
+        "removal_pending",
+        "SharePoint has no profile for this user any more",
+        "The picture is removed when the profile is back. Nothing to do.",
     ),
     # -- one user --
     Row(
@@ -155,7 +172,7 @@ ROWS = (
         "completed",
         "failed",
         "… http…: 429…",
-        "Asked eight times, slower each time, then left. " + _LATER + _HURRY,
+        "Others are not kept waiting. Tried once more at the end of the run. " + _LATER + _HURRY,
     ),
     Row(
         (BUSY, PASSING),
@@ -172,8 +189,8 @@ ROWS = (
         ONE,
         "completed",
         "invalid_photo",
-        "cannot be decoded: …",
-        _LATER + "or at once when he uploads another one: ask him to",
+        "ends too early",
+        _LATER + "or at once when they upload another one: ask them to",
     ),
     Row(
         (HALF,),
@@ -201,17 +218,18 @@ ROWS = (
         "completed",
         "failed",
         "… http…: 40…",
-        _LATER + "is he a special account? The request id is for Microsoft's support",
+        _LATER + "is it a special account? The request id is for Microsoft's support",
     ),
     Row(
         (LOCKED,),
-        FILES,
+        ("compare", *UPLOADS),
         ONE,
         "completed",
         "failed",
         "… http…: 423…",
         _LATER + "undo the check-out or the lock in the library `User Photos` of the My Site host",
     ),
+    Row((LOCKED,), ("recycle",), ONE, "completed", "removed", _KEEPS, _KEPT),
     Row(
         ITEMS,
         ("versions",),
@@ -244,9 +262,9 @@ ROWS = (
         ("hide",),
         ONE,
         "completed",
-        FINE,
-        "",
-        "Where there is no profile nothing shows; the files are removed.",
+        "removal_pending",
+        "SharePoint has no profile for this user any more",
+        "The picture is removed when the profile is back. Nothing to do.",
     ),
     # -- everybody --
     Row(
@@ -285,12 +303,12 @@ ROWS = (
         ALL,
         "completed",
         "invalid_photo",
-        "cannot be decoded: …",
+        "ends too early",
         "Pictures stay. Tried again after 1, 2, 4 … days. Alert `many-failures`.",
     ),
     Row(
         (WAIT,),
-        ("bytes", "folder", "profile", *FILES, *WRITES),
+        ("bytes", "folder", "profiles", "digest", *FILES, *WRITES),
         ALL,
         "interrupted",
         "deferred",
@@ -298,10 +316,19 @@ ROWS = (
         "Each firing goes as far as the service lets it; a few users end as `failed` and come "
         "again the next day. Find out who else uses the quota; move `SYNC_SCHEDULE`",
     ),
-    Row((WAIT,), ("profiles", "digest"), ALL, "stopped", "deferred", _DOWN_S, _PROBE),
     Row(
         (BUSY, PASSING),
-        ("folder", "digest", "profiles", "profile", *FILES, *WRITES),
+        ("profiles", "profile"),
+        ALL,
+        "stopped",
+        "deferred",
+        _DOWN_P,
+        _PROBE,
+    ),
+    Row((HALF,), ("profile",), ALL, "stopped", "deferred", _DOWN_P, _PROBE),
+    Row(
+        (BUSY, PASSING),
+        ("folder", "digest", *FILES, *WRITES),
         ALL,
         "stopped",
         "deferred",
@@ -310,7 +337,7 @@ ROWS = (
     ),
     Row(
         (HALF,),
-        ("folder", "digest", "profile", "check", *UPLOADS, *WRITES),
+        ("folder", "digest", *UPLOADS, *WRITES),
         ALL,
         "stopped",
         "deferred",
@@ -328,13 +355,15 @@ ROWS = (
     ),
     Row(
         (LOCKED,),
-        FILES,
+        ("compare", *UPLOADS),
         ALL,
-        "stopped",
-        "deferred",
-        _DOWN_S,
-        "Is the My Site host read-only, or its library locked by a policy? " + _PROBE,
+        "completed",
+        "failed",
+        "… http…: 423…",
+        "Is the My Site host read-only, or its library locked by a policy? Pictures stay. Tried "
+        "again after 1, 2, 4 … days. Alert `many-failures`.",
     ),
+    Row((LOCKED,), ("recycle",), ALL, "completed", "removed", _KEEPS, _KEPT),
     Row((DENIED,), WRITES, ALL, "stopped", "deferred", _REFUSED, _GRANT),
     Row((OTHER,), WRITES, ALL, "stopped", "deferred", _DOWN_S, _PROBE),
     Row(
@@ -351,8 +380,9 @@ ROWS = (
         ("hide",),
         ALL,
         "completed",
-        FINE,
-        "",
-        "Where there is no profile nothing shows; the files are removed.",
+        "removal_pending",
+        "SharePoint has no profile for this user any more",
+        "The pictures are removed when the profiles are back. Is `SHAREPOINT_ADMIN_URL` the right "
+        "tenant's?",
     ),
 )

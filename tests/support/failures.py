@@ -66,7 +66,7 @@ _INTRO = """# What fails, what you see
 Every kind of fault in every call of the program, and what an administrator sees of it. In each of
 these cases three things hold: no record claims what SharePoint does not show; users whom the fault
 does not concern are done as ever; when it is over, the next night (for a `failed` user the next one
-after his retry date) puts everything right without help. Messages are explained in
+after their retry date) puts everything right without help. Messages are explained in
 [operate.md](operate.md#messages); `…` stands for what varies.
 
 *Run* is the status of that firing, *User* the outcome of the users concerned. Both stand in
@@ -89,7 +89,7 @@ _NAMES = (
 
 _VOCABULARY = (
     ("calls for one user", "photo bytes, profile alone, files, profile writes"),
-    ("files", "look at the picture shown, check of the files, uploads L, S, M, file removal"),
+    ("files", "look at the picture shown, uploads L, S, M, file removal"),
     ("profile writes", "to show a picture (ProcessQuery), to remove it"),
     ("lists", "list of users, members of the group"),
     ("tokens", "of the managed identity, for Graph and for SharePoint"),

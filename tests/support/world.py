@@ -59,6 +59,8 @@ class World:
             "CHECKPOINT_CONTAINER": self.container,
             **(settings or {}),
         }
+        self.lease_seconds = 0.0
+        """What the program's lease is timed by; whoever freezes a host moves it."""
         self._app: App | None = None
         self._environ = dict(os.environ)
 
@@ -82,7 +84,7 @@ class World:
         Its lease never runs out by its own clock: however slow the machine, storage decides.
         """
         self.settings.update(changed)
-        self._app = App(load(self.settings), self.clock, lease_clock=lambda: 0.0)
+        self._app = App(load(self.settings), self.clock, lease_clock=lambda: self.lease_seconds)
         return self._app
 
     def fire(self, **changed: str) -> Run:

@@ -66,8 +66,8 @@ def test_faults_while_photos_are_written(world: Make) -> None:
 
 
 def test_faults_while_photos_are_verified(world: Make) -> None:
-    """Profiles read alone and files checked: what cannot be read is not touched."""
-    struck = [*cells(("profile", "check"), ONCE), *cells(("profile", "check"), ONE)]
+    """Profiles read alone: what cannot be read is not touched."""
+    struck = [*cells(("profile",), ONCE), *cells(("profile",), ONE)]
     quirks = Quirks(batch_supported=False)
     settings = {**LONG, "REVERIFY_DAYS": "1"}
     stage = Stage(world(users=people_for(struck), shards=4, quirks=quirks, settings=settings))
@@ -247,7 +247,7 @@ def test_a_call_fails_for_everybody(world: Make, call: str) -> None:
     stage.oracle.verify(stage.night(30))
 
 
-VERIFYING = ("profile", "check")
+VERIFYING = ("profile",)
 REMOVING = ("hide", "recycle")
 
 
