@@ -325,7 +325,7 @@ ROWS = (
         _DOWN_P,
         _PROBE,
     ),
-    Row((HALF,), ("profile",), ALL, "stopped", "deferred", _DOWN_P, _PROBE),
+    Row((WAIT, HALF), ("profile",), ALL, "stopped", "deferred", _DOWN_P, _PROBE),
     Row(
         (BUSY, PASSING),
         ("folder", "digest", *FILES, *WRITES),
