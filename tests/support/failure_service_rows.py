@@ -171,7 +171,7 @@ ROWS = (
         ONE,
         "completed",
         "failed",
-        "… http…: 429…",
+        "… http…: …",
         "Others are not kept waiting. Tried once more at the end of the run. " + _LATER + _HURRY,
     ),
     Row(

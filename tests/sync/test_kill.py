@@ -188,7 +188,7 @@ def test_killed_while_a_removal_fails(world: Make) -> None:
     for user_id in gone:
         here.tenant.directory.remove_photo(user_id)
     here.tenant.faults.add(
-        Fault("status", status=400, operation="file.recycle", person=gone[1], times=None)
+        Fault("status", status=500, operation="file.recycle", person=gone[1], times=None)
     )
     here.clock.advance(86_400)
     past = Past(here)
