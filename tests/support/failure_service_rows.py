@@ -171,7 +171,7 @@ ROWS = (
         ONE,
         "completed",
         "failed",
-        "… http…: 429…",
+        "… http…: …",
         "Others are not kept waiting. Tried once more at the end of the run. " + _LATER + _HURRY,
     ),
     Row(
@@ -325,7 +325,7 @@ ROWS = (
         _DOWN_P,
         _PROBE,
     ),
-    Row((HALF,), ("profile",), ALL, "stopped", "deferred", _DOWN_P, _PROBE),
+    Row((WAIT, HALF), ("profile",), ALL, "stopped", "deferred", _DOWN_P, _PROBE),
     Row(
         (BUSY, PASSING),
         ("folder", "digest", *FILES, *WRITES),

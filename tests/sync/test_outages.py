@@ -109,7 +109,7 @@ def test_a_failure_keeps_what_is_shown(world: Make) -> None:
     ],
     ids=lambda fault: "-".join(str(value) for value in fault.values()),
 )
-def test_a_poisoned_user_harms_only_himself(world: Make, fault: dict[str, Any]) -> None:
+def test_a_poisoned_user_harms_only_themselves(world: Make, fault: dict[str, Any]) -> None:
     """Promises 8 and 9: whatever is wrong with one user, all others end as they should."""
     here = world(users=6, shards=1)
     oracle = Oracle(here)
@@ -187,7 +187,7 @@ def test_a_missing_permission(world: Make, service: str, role: str, operation: s
 
 
 def test_a_poisoned_user_first_in_line_after_an_outage(world: Make) -> None:
-    """The probe fails for his own reasons: the next firing tries another user, and recovers."""
+    """The probe fails for reasons of its own: the next firing tries another user, and recovers."""
     here = world(users=40, shards=2)
     oracle = Oracle(here)
     down = lock(here)
@@ -238,7 +238,7 @@ def test_a_few_users_refused_are_no_missing_permission(world: Make) -> None:
 
 
 def test_an_internal_error(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug met by one user is his failure; one in the run itself is reported and stops it."""
+    """A bug met by one user is their failure; one in the run itself is reported and stops it."""
     here = world(users=5, shards=1)
     poisoned = here.ids()[0]
     real = here.app().graph

@@ -1,6 +1,6 @@
 """Promise 9: whatever is wrong with one user, or with forty, everybody else is done."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -78,10 +78,9 @@ PLACES = {
 
 
 @pytest.fixture(autouse=True)
-def quick_photos(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quick_photos(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each photo is made into thumbnails once."""
     monkeypatch.setattr("shared.sync.user_sync.render", cache(photos.render))
-    yield
 
 
 def poison(here: World, operation: str, user_id: str | None, **kind: Any) -> Fault:
