@@ -263,3 +263,30 @@ def test_an_internal_error(world: Make, monkeypatch: pytest.MonkeyPatch) -> None
     run, message = here.stopped()
     assert (run.status, message) == ("stopped", "internal error: RuntimeError")
     assert "secret" not in str(here.report(run))
+
+
+def test_a_quiet_night_after_an_outage_is_as_cheap_as_ever(world: Make) -> None:
+    """One answer of Graph is enough to compare twenty a request again, also without any write."""
+    here = world(users=120, shards=1)
+    here.fire()
+    down = here.tenant.faults.add(Fault("status", operation="photo.batch", times=None))
+    here.clock.advance(86_400)
+    here.stopped()
+    down.times = 0
+    here.clock.advance(900)
+    here.tenant.tape.clear()
+    assert outcomes(here.fire()) == {"unchanged": 120}
+    assert here.operations()["photo.batch"] <= 1 + 120 / 20
+
+
+def test_after_an_outage_of_sharepoint_one_user_is_written_alone(world: Make) -> None:
+    """The first user shows that writing works again; then everybody is taken together."""
+    here = world(users=60, shards=1)
+    down = here.tenant.faults.add(Fault("status", operation="file.upload", times=None))
+    here.stopped()
+    down.times = 0
+    here.clock.advance(900)
+    here.tenant.tape.clear()
+    assert here.fire().status == "completed"
+    written = [entry.operation for entry in here.tenant.tape.writes()]
+    assert written[:4] == ["file.upload"] * 3 + ["profile.write"]
