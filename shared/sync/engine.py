@@ -54,6 +54,10 @@ UNFINISHED_USERS = 300
 """Users in windows at once. Beside 100 compared users and 100 being compared this is what a crash
 can cost at most."""
 
+PROBES = 20
+"""After the last firing was stopped, so many users at most are written one by one: trouble of their
+own must not slow down the rest of the night."""
+
 WINDOW_SECONDS = 60.0
 """So long at most a user waits for a window to fill."""
 
@@ -124,6 +128,7 @@ class Engine:
         self._window = Window(clock)
         self._in_flight: list[Window] = []
         self._compared = 0
+        self._probed = 0
         self._error: PhotoSyncError | None = None
         self.put_aside: list[str] = []
         """Users whose request failed; they are to be tried once more."""
@@ -135,13 +140,16 @@ class Engine:
 
     @property
     def ended(self) -> PhotoSyncError | None:
-        """Why nothing more should be begun; None while all is well."""
-        return self._error or self._health.cause
+        """Why nothing more should be begun; None while all is well.
+
+        A service that answers nobody comes first: other errors only follow from the end.
+        """
+        return self._health.cause or self._error
 
     @property
-    def probing(self) -> bool:
-        """Whether users should be tried one by one, because the last firing was stopped."""
-        return self._health.probing
+    def _probing(self) -> bool:
+        """Whether users should be written one by one, because the last firing was stopped."""
+        return self._health.probing and self._probed < PROBES and self.ended is None
 
     def end(self, error: PhotoSyncError) -> None:
         """Begin nothing more."""
@@ -204,9 +212,14 @@ class Engine:
         Args:
             is_complete: tells whether all users of a shard have been compared.
         """
+        while self._probing and self._window.fetches:
+            self._probed += 1
+            self._take_on(self._window.alone())
+            while self._in_flight:
+                self._wait_for_writes()
         now = self._clock.monotonic()
         if (
-            len(self._window) >= (1 if self.probing else self.window_users)
+            len(self._window) >= self.window_users
             or now - self._window.opened >= WINDOW_SECONDS
             or self._shards.records() >= RECORDS_IN_MEMORY
         ):
