@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,7 +108,7 @@ def test_leavers_who_are_due_after_midnight(world: Make) -> None:
     for number, user_id in enumerate(here.ids()[:16]):
         here.tenant.directory.remove(user_id)
         left = (today - timedelta(days=5 if number == 0 else 4)).isoformat()
-        edit(here, user_id, lambda record, left=left: record.update(leftOn=left))
+        edit(here, user_id, partial(dict.update, leftOn=left))
     here.tenant.directory.set_photo(here.ids()[-1], jpeg())
     here.tenant.faults.add(
         Fault("call", operation="photo.bytes", action=lambda: here.clock.advance(700))

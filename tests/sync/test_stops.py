@@ -1,4 +1,4 @@
-"""How a run ends when a service answers nobody, and how the next firing finds that it does again."""
+"""How a run ends when a service answers nobody, and how the next firing goes on."""
 
 from collections.abc import Callable
 
