@@ -228,7 +228,10 @@ class Engine:
             self._compared = 0
             self._take_on(self._window.split(is_complete))
         self._finish_written()
-        while sum(map(len, self._in_flight)) > UNFINISHED_USERS:
+        while self._in_flight and (
+            sum(map(len, self._in_flight)) > UNFINISHED_USERS
+            or self._shards.records_of(self._held()) > RECORDS_IN_MEMORY
+        ):
             self._wait_for_writes()
 
     def drain(self) -> None:
@@ -328,7 +331,7 @@ class Engine:
         if self.ended:
             self.deferred += window.fetches
             return []
-        self._reverified += sum(fetch.verify for _, fetch in window.fetches.values())
+        window.looks = {key for key, (_, fetch) in window.fetches.items() if fetch.verify}
         return self._window_reader.read(window)
 
     def _on_dispute(self, window: Window, user: User) -> None:
@@ -369,6 +372,10 @@ class Engine:
             wait(futures, return_when=FIRST_COMPLETED)
         self._finish_written()
 
+    def _held(self) -> set[str]:
+        """Names of the shards that windows keep in memory until their writes have ended."""
+        return {name for window in self._in_flight for name in window.shards()}
+
     def _finish_written(self) -> None:
         """Finish the windows whose writes have ended."""
         for window in [window for window in self._in_flight if window.written]:
@@ -403,6 +410,7 @@ class Engine:
                 finished.append(_result(user, _DISPUTED, self._shards.record(user_id)))
             else:
                 self.put_aside.append(user_id)
+        self._reverified += sum(result.user.id in window.looks for result in finished)
         self._account(finished)
 
 
