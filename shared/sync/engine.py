@@ -55,8 +55,8 @@ UNFINISHED_USERS = 300
 can cost at most."""
 
 PROBES = 20
-"""After the last firing was stopped, so many users at most are written one by one: trouble of their
-own must not slow down the rest of the night."""
+"""After the last firing was stopped, so many users at most are tried one by one: on a night on
+which nobody needs to be written, the rest must not wait for a proof."""
 
 WINDOW_SECONDS = 60.0
 """So long at most a user waits for a window to fill."""
@@ -128,32 +128,30 @@ class Engine:
         self._window = Window(clock)
         self._in_flight: list[Window] = []
         self._compared = 0
-        self._probed = 0
         self._error: PhotoSyncError | None = None
         self.put_aside: list[str] = []
         """Users whose request failed; they are to be tried once more."""
         self.deferred: list[str] = []
         """Users who were not finished, because the run has to end."""
         self._reverified = 0
+        self._probed = 0
         self.window_users = WINDOW_USERS
         """Users who fill a window."""
 
     @property
     def ended(self) -> PhotoSyncError | None:
-        """Why nothing more should be begun; None while all is well.
-
-        A service that answers nobody comes first: other errors only follow from the end.
-        """
-        return self._health.cause or self._error
+        """Why nothing more should be begun; None while all is well."""
+        return self._error or self._health.cause
 
     @property
-    def _probing(self) -> bool:
-        """Whether users should be written one by one, because the last firing was stopped."""
-        return self._health.probing and self._probed < PROBES and self.ended is None
+    def compares_one_by_one(self) -> bool:
+        """Whether the last firing was stopped, and Graph has not answered since."""
+        return self._health.versions.probing
 
     def end(self, error: PhotoSyncError) -> None:
-        """Begin nothing more."""
-        self._error = self._error or error
+        """Begin nothing more; the first cause counts."""
+        if self.ended is None:
+            self._error = error
 
     def unfinished(self) -> list[str]:
         """Users who were compared and are neither counted nor put aside."""
@@ -212,9 +210,10 @@ class Engine:
         Args:
             is_complete: tells whether all users of a shard have been compared.
         """
-        while self._probing and self._window.fetches:
+        while self._must_probe():
+            # The last firing was stopped: one user shows whether writing works again.
             self._probed += 1
-            self._take_on(self._window.alone())
+            self._take_on(self._window.split_one())
             while self._in_flight:
                 self._wait_for_writes()
         now = self._clock.monotonic()
@@ -233,6 +232,14 @@ class Engine:
             or self._shards.records_of(self._held()) > RECORDS_IN_MEMORY
         ):
             self._wait_for_writes()
+
+    def _must_probe(self) -> bool:
+        return (
+            self._health.probing
+            and self._probed < PROBES
+            and bool(self._window.fetches)
+            and self.ended is None
+        )
 
     def drain(self) -> None:
         """Finish everything that was begun."""

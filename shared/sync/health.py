@@ -68,13 +68,8 @@ class Health:
         return causes[0] if causes and all(causes) else None
 
     @property
-    def asking_alone(self) -> bool:
-        """Whether one user should be asked about first, because the last firing was stopped."""
-        return self._probing and not self.versions.proven
-
-    @property
     def probing(self) -> bool:
-        """Whether one user should be written first, because the last firing was stopped."""
+        """Whether one user should be tried alone first, because the last firing was stopped."""
         with self._lock:
             written = any(breaker.proven for breaker in self._writing.values())
         return self._probing and not written

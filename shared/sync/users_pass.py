@@ -93,18 +93,18 @@ class UsersPass:
         )
 
     def _take_everybody(self) -> None:
-        run = self._run
+        run, engine = self._run, self._engine
         portions = steps(
             self._scope,
             self._existing,
             after_shard=run.shard,
             after_user=run.cursor,
-            size=lambda: 1 if self._health.asking_alone else STEP_USERS,
+            size=lambda: 1 if engine.compares_one_by_one else STEP_USERS,
         )
         step, asked = self._ask(portions)
         while step:
-            # While users are asked about one by one, nobody is asked about ahead of their turn.
-            alone = self._health.asking_alone
+            # While users are tried one by one, nobody is asked about ahead of their turn.
+            alone = engine.compares_one_by_one
             ahead: tuple[Step | None, list[Future[Versions]]] = (None, [])
             if not alone:
                 ahead = self._ask(portions)

@@ -83,8 +83,8 @@ class Window:
         """Whether all writes have ended."""
         return all(future.done() for _, future in self.writes.values())
 
-    def alone(self) -> "Window":
-        """A window with the first user whose photo is to be read, who leaves this one."""
+    def split_one(self) -> "Window":
+        """A window with one of the users whose photo is to be read, who leaves this one."""
         taken = Window(self.clock, self.last_try)
         user_id = next(iter(self.fetches))
         taken.fetches[user_id] = self.fetches.pop(user_id)
