@@ -184,10 +184,14 @@ class UserSync:
         """Take away the picture that we wrote: the profile first, then the files.
 
         A profile that names another picture than ours is left as it is.
+
+        Raises:
+            RequestRejected: the picture is on a host that is not this tenant's any more.
         """
         kept: tuple[str, ...] = ()
         photo = record.photo
         if photo is not None:
+            self._sharepoint.require(photo.location)
             if not profile.picture_url or profile.names(photo.location):
                 self._sharepoint.hide(user.upn, photo.location, patience)
             kept = self._sharepoint.recycle(photo.location, patience)
