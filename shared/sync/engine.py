@@ -139,13 +139,14 @@ class Engine:
         return self._error or self._health.cause
 
     @property
-    def probing(self) -> bool:
-        """Whether users should be tried one by one, because the last firing was stopped."""
-        return self._health.probing
+    def compares_one_by_one(self) -> bool:
+        """Whether the last firing was stopped, and Graph has not answered since."""
+        return self._health.versions.probing
 
     def end(self, error: PhotoSyncError) -> None:
-        """Begin nothing more."""
-        self._error = self._error or error
+        """Begin nothing more; the first cause counts."""
+        if self.ended is None:
+            self._error = error
 
     def unfinished(self) -> list[str]:
         """Users who were compared and are neither counted nor put aside."""
@@ -204,9 +205,14 @@ class Engine:
         Args:
             is_complete: tells whether all users of a shard have been compared.
         """
+        while self._health.probing and self._window.fetches and not self.ended:
+            # The last firing was stopped: one user shows whether writing works again.
+            self._take_on(self._window.split_one())
+            while self._in_flight:
+                self._wait_for_writes()
         now = self._clock.monotonic()
         if (
-            len(self._window) >= (1 if self.probing else self.window_users)
+            len(self._window) >= self.window_users
             or now - self._window.opened >= WINDOW_SECONDS
             or self._shards.records() >= RECORDS_IN_MEMORY
         ):
