@@ -85,8 +85,9 @@ class ClearingPass:
             # Whose photo is gone was not even counted as a candidate.
             run.removals_held_back = run.count_of(Outcome.REMOVAL_PENDING)
             run.removal_note = f"nothing is removed: {run.source_fault}"
-        if run.clearing and run.removal_limit is None:
-            settings = self._settings
+        settings = self._settings
+        # Decided once, but REMOVE_PHOTOS=false stops the removals of a resumed run, too.
+        if run.clearing and (run.removal_limit is None or not settings.remove_photos):
             limit = removals.decide(
                 run, settings.removal_limit.of(run.photos), remove=settings.remove_photos
             )
