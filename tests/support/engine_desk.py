@@ -14,16 +14,9 @@ from shared.sync.engine import Engine
 from shared.sync.health import Health
 from shared.sync.plan import Policy
 from shared.sync.user_sync import Result
-from tests.support.ports import (
-    HOST,
-    RUN,
-    Held,
-    Inline,
-    Ports,
-    failure_of,
-    ids,
-    users,
-)
+from tests.support.memory_executors import Held, Inline
+from tests.support.people import HOST, RUN, failure_of, ids, users
+from tests.support.ports import Ports
 
 ANN, BEN, CAM = users(3)
 REJECTED = Unavailable(failure_of("sharepoint"))

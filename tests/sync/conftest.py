@@ -6,9 +6,7 @@ import pytest
 
 from shared.sync import engine as engine_module
 from shared.sync import user_sync
-from tests.support.ports import (
-    Held,
-)
+from tests.support.memory_executors import Held
 
 RENDERED: dict[tuple[bytes, tuple[int, int, int]], Any] = {}
 

@@ -9,16 +9,8 @@ from shared.errors import (
 from shared.model import Outcome, User
 from shared.sync.user_sync import Result
 from tests.support.engine_desk import ANN, BEN, Desk, outcome
-from tests.support.ports import (
-    HOST,
-    NOW,
-    RUN,
-    Held,
-    digest,
-    kept,
-    place,
-    users,
-)
+from tests.support.memory_executors import Held
+from tests.support.people import HOST, NOW, RUN, digest, kept, place, users
 
 
 def test_unchanged_users_cost_one_request_a_batch_and_no_write() -> None:

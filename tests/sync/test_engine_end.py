@@ -16,15 +16,8 @@ from shared.errors import (
     TokenUnavailable,
 )
 from tests.support.engine_desk import ANN, BEN, REJECTED, Desk
-from tests.support.ports import (
-    DOWN,
-    HOST,
-    Held,
-    failure_of,
-    kept,
-    user,
-    users,
-)
+from tests.support.memory_executors import Held
+from tests.support.people import DOWN, HOST, failure_of, kept, user, users
 
 THE_END = [
     DeadlineExceeded("no time left"),

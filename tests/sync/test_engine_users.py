@@ -14,14 +14,7 @@ from shared.errors import (
 )
 from shared.model import Outcome, User
 from tests.support.engine_desk import ANN, BEN, CAM, REJECTED, Desk, outcome
-from tests.support.ports import (
-    DOWN,
-    NOW,
-    digest,
-    failure_of,
-    kept,
-    place,
-)
+from tests.support.people import DOWN, NOW, digest, failure_of, kept, place
 
 STAGES = {
     "version": Unavailable(failure_of()),

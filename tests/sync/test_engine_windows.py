@@ -9,14 +9,8 @@ from shared.errors import (
 )
 from shared.model import Outcome, User
 from tests.support.engine_desk import ANN, BEN, CAM, Desk, outcome
-from tests.support.ports import (
-    DOWN,
-    Held,
-    ids,
-    kept,
-    user,
-    users,
-)
+from tests.support.memory_executors import Held
+from tests.support.people import DOWN, ids, kept, user, users
 
 
 def test_a_window_is_taken_on_when_it_is_full() -> None:
