@@ -46,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = _FOLDER / "host.log"
     began = time.monotonic()
     try:
-        print("This takes about a minute. Starting the tenant, Azurite and the functions ...", flush=True)
+        print(
+            "This takes about a minute. Starting the tenant, Azurite and the functions ...",
+            flush=True,
+        )
         settings = {"RUN_INTERVAL_HOURS": "0", "DRY_RUN": "false"}
         with Stack(users=options.users, seed=options.seed, log=log, settings=settings) as stack:
             print(f"Functions on {stack.url}, log in {os.path.relpath(log)}\n", flush=True)

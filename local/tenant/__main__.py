@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--users", type=int, default=50, help="number of people (50)")
     parser.add_argument("--seed", type=int, default=1, help="of people and photos (1)")
     parser.add_argument("--plain", action="store_true", help="only ordinary people")
-    parser.add_argument("--quotas", choices=("none", "small", "real"), default="none")
+    parser.add_argument("--quotas", choices=("none", "small", "large", "real"), default="none")
     parser.add_argument("--latency", action="store_true", help="answers take times of real size")
     parser.add_argument("--ports", type=ports, default={}, metavar="graph=7101,mysite=7102,…")
     parser.add_argument("--print-settings", type=Path, metavar="FILE.json")
@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     quotas = {
         "none": Quotas(),
         "small": Quotas.smallest_tenant(),
+        "large": Quotas.largest_tenant(),
         "real": Quotas.for_licences(options.users),
     }[options.quotas]
     tenant = Tenant(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local.tenant.directory import Directory, Person
-from local.tenant.http import Request, Response, decode, json_response
+from local.tenant.http import Clock, Request, Response, decode, json_response
 from local.tenant.population import Population
 from local.tenant.request_log import Tape
 from local.tenant.sharepoint.content import Estate
@@ -23,6 +23,7 @@ class Control:
         population: changes photos.
         sharepoint: what is shown.
         tape: record of all requests.
+        clock: the tenant's.
         end: ends the tenant.
     """
 
@@ -33,12 +34,14 @@ class Control:
         population: Population,
         sharepoint: Estate,
         tape: Tape,
+        clock: Clock,
         end: Callable[[], None],
     ) -> None:
         self._directory = directory
         self._population = population
         self._sharepoint = sharepoint
         self._tape = tape
+        self._clock = clock
         self._end = end
 
     def handle(self, request: Request) -> Response:  # noqa: C901 - one flat table of addresses
@@ -48,6 +51,10 @@ class Control:
             case "GET", ["people"]:
                 people = list(self._directory.people.values())
                 return json_response(200, {"people": [self._describe(one) for one in people]})
+            case "GET", ["etags"]:
+                everybody = self._directory.people.values()
+                etags = {one.id: one.photo.etag for one in everybody if one.photo is not None}
+                return json_response(200, etags)
             case "GET", ["photo", key]:
                 person = self._directory.find(key)
                 if person is not None and person.photo is not None:
@@ -62,6 +69,8 @@ class Control:
                 return self._change(request.body)
             case "GET", ["tape", "summary"]:
                 return json_response(200, self._tape.summary())
+            case "GET", ["tape", "times"]:
+                return json_response(200, self._times())
             case "POST", ["tape", "clear"]:
                 self._tape.clear()
                 return Response(204)
@@ -71,6 +80,17 @@ class Control:
                 self._end()
                 return Response(204)
         return Response(404)
+
+    def _times(self) -> dict[str, Any]:
+        """When each request came and was answered, and what the tenant's clocks say now."""
+        return {
+            "time": self._clock.time(),
+            "monotonic": self._clock.monotonic(),
+            "entries": [
+                [one.service, one.operation, one.started, one.ended, one.units, one.throttled]
+                for one in self._tape.entries()
+            ],
+        }
 
     def _describe(self, person: Person) -> dict[str, Any]:
         return {

@@ -126,3 +126,8 @@ class Quotas:
     def smallest_tenant(cls) -> Self:
         """Up to 1,000 licences, fewer than 50 users."""
         return cls.for_licences(49)
+
+    @classmethod
+    def largest_tenant(cls) -> Self:
+        """More than 50,000 licences."""
+        return cls.for_licences(50_001)

@@ -142,6 +142,7 @@ class Tenant:
             population=self.population,
             sharepoint=self.sharepoint,
             tape=self.tape,
+            clock=clock,
             end=self.quit.set,
         )
 

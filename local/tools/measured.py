@@ -1,7 +1,7 @@
 """One piece of work in a process of its own, so that its CPU time and memory are its own.
 
-`python -m local.tools.measured night|seed|script` reads the settings from the environment
-and prints one line of JSON.
+`python -m local.tools.measured night|seed|script|idle|calls` reads the settings from the
+environment and prints one line of JSON.
 """
 
 import json
@@ -11,8 +11,12 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import batched
+from pathlib import Path
 from typing import Any
 
+import requests
+
+from local.tools.storage_meter import StorageMeter
 from local.tools.usual_script import run_script
 from shared.app import App
 from shared.checkpoint import Photo, Record, iso
@@ -22,27 +26,51 @@ from shared.graph import BATCH_SIZE, Version
 from shared.http import Budget
 from shared.model import Outcome, ThumbnailLocation
 from shared.sharepoint import DEFAULT_FOLDER
-from shared.sync import nightly
+from shared.sync import nightly, sync_user
+
+CALLS = 12
+"""Calls for one user that are measured; the first one opens the connections."""
 
 
 def main() -> None:
     """Do what the first argument says and print what it cost."""
-    work = {"night": _night, "seed": seed, "script": _script, "idle": _idle}[sys.argv[1]]
+    work = {
+        "night": _night,
+        "seed": seed_from_control,
+        "script": _script,
+        "idle": _idle,
+        "calls": _calls,
+    }[sys.argv[1]]
     config = settings.load(os.environ)
     began, cpu = time.monotonic(), time.process_time()
-    result = work(App(config))
-    # Kilobytes on Linux, bytes on macOS (getrusage(2)).
-    unit = 1 if sys.platform == "darwin" else 1024
+    with StorageMeter() as storage:
+        result = work(App(config))
     print(
         json.dumps(
             {
                 "result": result,
                 "wall": time.monotonic() - began,
                 "cpu": time.process_time() - cpu,
-                "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+                "peak": _peak_bytes(),
+                "storage": storage.figures(),
             }
         )
     )
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process had at any time.
+
+    Linux hands the value of getrusage(2) down from a process to the programs that it starts, so
+    that a large parent would hide what a child takes; /proc has the program's own.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    # Kilobytes on Linux, bytes on macOS (getrusage(2)).
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _idle(app: App) -> dict[str, Any]:
@@ -62,44 +90,68 @@ def _script(app: App) -> dict[str, Any]:
     return {"users": run_script(app)}
 
 
+def _calls(app: App) -> dict[str, Any]:
+    """Calls for one user, one after the other; when each began and ended.
+
+    The times are those of the clock on the wall, which the tenant records, too.
+    """
+    ids = json.loads(os.environ["MEASURED_USERS"])[:CALLS]
+    calls = []
+    for user_id in ids:
+        began = time.time()
+        result = sync_user(app, user_id, force=True)
+        if result.outcome is not Outcome.UPDATED:
+            raise SystemExit(f"a call ended as {result.outcome}: {result.detail}")
+        calls.append([began, time.time()])
+    return {"calls": calls}
+
+
+def seed_from_control(app: App) -> dict[str, Any]:
+    """As `seed`, but the tenant's control interface tells the versions in one answer."""
+    answer = requests.get(f"{os.environ['CONTROL_URL']}/etags", timeout=300)
+    return _write(app, answer.json().items())
+
+
 def seed(app: App) -> dict[str, Any]:
     """Write the checkpoint as a first run would leave it, without the pictures.
 
     A first run over 100,000 people would take the emulated tenant many minutes; what an unchanged
     user costs does not depend on the pictures.
     """
-    checkpoint = app.checkpoint()
-    checkpoint.prepare()
     graph = app.graph(Budget(time.monotonic() + 3600))
     users = [user for page in graph.user_pages(app.settings.user_filter) for user in page.users]
+
+    def etags(ids: tuple[str, ...]) -> list[tuple[str, str]]:
+        seen = graph.photo_versions(ids).items()
+        return [(key, one.etag) for key, one in seen if isinstance(one, Version)]
+
+    def found() -> Iterator[tuple[str, str]]:
+        with app.pool() as pool:
+            ids = list(batched((user.id for user in users), BATCH_SIZE, strict=False))
+            for pairs in pool.map(etags, ids):
+                yield from pairs
+
+    return _write(app, found())
+
+
+def _write(app: App, etags: Any) -> dict[str, Any]:
+    checkpoint = app.checkpoint()
+    checkpoint.prepare()
     now = iso(time.time())
-
-    def records(ids: tuple[str, ...]) -> Iterator[tuple[str, Record]]:
-        for user_id, seen in graph.photo_versions(ids).items():
-            if isinstance(seen, Version):
-                place = ThumbnailLocation(app.settings.mysite_url, DEFAULT_FOLDER, user_id)
-                photo = Photo(seen.etag, "0" * 64, place)
-                yield (
-                    user_id,
-                    Record(
-                        upn="user@contoso.com",
-                        outcome=Outcome.UPDATED,
-                        checked_at=now,
-                        run="seeded",
-                        photo=photo,
-                        verified_at=now,
-                    ),
-                )
-
     shards: dict[str, dict[str, Record]] = {}
-    with app.pool() as pool:
-        batches = list(batched((user.id for user in users), BATCH_SIZE, strict=False))
-        for found in pool.map(lambda ids: dict(records(ids)), batches):
-            for user_id, record in found.items():
-                shards.setdefault(shard_of(user_id), {})[user_id] = record
+    for user_id, etag in etags:
+        place = ThumbnailLocation(app.settings.mysite_url, DEFAULT_FOLDER, user_id)
+        shards.setdefault(shard_of(user_id), {})[user_id] = Record(
+            upn="user@contoso.com",
+            outcome=Outcome.UPDATED,
+            checked_at=now,
+            run="seeded",
+            photo=Photo(etag, "0" * 64, place),
+            verified_at=now,
+        )
     for name, changes in shards.items():
         checkpoint.save(checkpoint.load(name), changes)
-    return {"users": len(users)}
+    return {"users": sum(map(len, shards.values()))}
 
 
 if __name__ == "__main__":

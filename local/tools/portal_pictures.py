@@ -43,7 +43,7 @@ def main() -> int:
 def _open(browser: Browser, stack: Stack, who: str, path: str, **options: object) -> Page:
     context = browser.new_context(
         reduced_motion="reduce",
-        **{"locale": "en-US", **options},  # type: ignore[arg-type]
+        **{"locale": "en-US", **options},
     )
     page = context.new_page()
     page.goto(stack.url + path)

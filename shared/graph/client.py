@@ -21,7 +21,7 @@ from shared.graph import photo_versions, user_items
 from shared.graph.batches import Batches
 from shared.graph.json_batch import Item, ItemRequest
 from shared.graph.listing import PAGE_SIZE, Listing, Page, segment, user_of
-from shared.graph.photo_versions import Seen, Unknown, proves_no_photo
+from shared.graph.photo_versions import Seen, Unknown, is_gone, proves_no_photo
 from shared.graph.user_items import Found
 from shared.http import NOT_FOUND, Budget, Patience, Request, Service
 from shared.model import User
@@ -102,8 +102,9 @@ class Graph:
             response = self._service.send(
                 self._budget, Request("GET", f"{self._root}{user_items.by_name(name).url}")
             )
-        except NotFound:
-            raise _unknown(name) from None
+        except NotFound as missing:
+            # Any other 404 is of a proxy or of a wrong address, and says nothing of the user.
+            raise _unknown(name) if is_gone(missing.evidence) else missing from None
         except AccessDenied as refused:
             raise PermissionMissing(GRAPH, "User.Read.All", refused.evidence) from None
         user = user_of(response.value)

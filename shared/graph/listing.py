@@ -18,6 +18,7 @@ from shared.errors import (
     RequestRejected,
     ServiceError,
 )
+from shared.graph.photo_versions import is_gone
 from shared.http import NOT_FOUND, Budget, Request, Response, Service
 from shared.model import User, is_object_id
 from shared.roles import GRAPH
@@ -31,7 +32,7 @@ ADVANCED = {"ConsistencyLevel": "eventual"}
 SELECTED = "id,userPrincipalName"
 
 _BAD_REQUEST = 400
-_MISUNDERSTOOD = frozenset({_BAD_REQUEST, NOT_FOUND, 414})
+_MISUNDERSTOOD = frozenset({_BAD_REQUEST, 414})
 """Statuses of a refused first page that are about the filter or the group."""
 
 _LINK_REFUSED = frozenset({_BAD_REQUEST, NOT_FOUND, 410})
@@ -128,7 +129,8 @@ def _refusal(
     evidence = error.evidence
     if first and evidence.status == _BAD_REQUEST and setting == "USER_FILTER":
         return FilterRefused(evidence)
-    if first and evidence.status in _MISUNDERSTOOD:
+    # A group that does not exist is told by its code; any other 404 is of a wrong address.
+    if first and (evidence.status in _MISUNDERSTOOD or is_gone(evidence)):
         return ConfigurationError([f"{setting}: Microsoft Graph refuses it ({evidence})"])
     expired = "expiredpagetoken" in evidence.code.lower()
     if not first and (expired or (resumed and evidence.status in _LINK_REFUSED)):

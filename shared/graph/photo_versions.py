@@ -74,9 +74,14 @@ def read(item: Item, asked: Evidence) -> Seen:
     return Unknown(error_of_item(evidence))
 
 
+def is_gone(evidence: Evidence) -> bool:
+    """Whether the directory itself says that it does not have an object."""
+    return evidence.status == NOT_FOUND and evidence.code.lower() == _USER_GONE
+
+
 def error_of_item(evidence: Evidence) -> PhotoSyncError:
     """The error that an item's status and code stand for."""
-    if evidence.status == NOT_FOUND and evidence.code.lower() == _USER_GONE:
+    if is_gone(evidence):
         return UserUnknown("the directory no longer has this user")
     if evidence.status in {UNAUTHORIZED, FORBIDDEN}:
         return AccessDenied(evidence)

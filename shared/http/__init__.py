@@ -16,7 +16,8 @@ from shared.http.response import (
     retry_after,
     without_tokens,
 )
-from shared.http.service import RETRIED, THROTTLES, Service, Tokens, backoff
+from shared.http.retry import RETRIED, THROTTLES, backoff
+from shared.http.service import Service, Tokens
 
 __all__ = [
     "ATTEMPTS",

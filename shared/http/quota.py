@@ -33,7 +33,7 @@ class Quota:
         self._started_at = 0.0
         self._started_units = 0
 
-    def heed(self, now: float, started: float, remaining: float, reset: float) -> bool:
+    def update(self, now: float, started: float, remaining: float, reset: float) -> bool:
         """Take in what a response announced.
 
         Responses overtake each other, so of one window the smallest rest and the earliest end

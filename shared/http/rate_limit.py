@@ -27,7 +27,7 @@ START_IN_FLIGHT = 4
 _LOOK_AGAIN_SECONDS = 1.0
 """Real seconds after which a waiting thread looks at the clock, which a test may have moved."""
 
-_NAP_SECONDS = 0.25
+_SPACING_SLEEP_SECONDS = 0.25
 """Longest sleep for the spacing of requests: the next response may shorten it."""
 
 
@@ -178,7 +178,7 @@ class RateLimiter:
         """
         with self._lock:
             slot.announced = True
-            if self._quota.heed(self._clock.monotonic(), slot.started_at, remaining, reset):
+            if self._quota.update(self._clock.monotonic(), slot.started_at, remaining, reset):
                 self._doubling = False
 
     def enter(self, deadline: float, units: int) -> Slot:
@@ -202,7 +202,7 @@ class RateLimiter:
                     self._waiting.remove(slot)
             self._grant()
 
-    def look(self) -> float:
+    def grant_due(self) -> float:
         """Grant what may start now.
 
         Returns:
@@ -232,7 +232,7 @@ class RateLimiter:
             return
         try:
             seconds = min(opens_at, deadline) - now
-            self._clock.sleep(max(0.0, seconds if paused else min(seconds, _NAP_SECONDS)))
+            self._clock.sleep(max(0.0, seconds if paused else min(seconds, _SPACING_SLEEP_SECONDS)))
         finally:
             with self._lock:
                 self._sleeping = False

@@ -4,7 +4,7 @@ One `Service` for each of the two: its session, its rate limit, its retries. Wha
 how long, is decided here and nowhere else:
 
 * 429, and any failing response with `Retry-After`, pause the whole service for as long as it asks,
-  or only the one user whom the request is about (`shared.http.throttling`). Throttled requests are
+  or only the one user that the request is about (`shared.http.throttling`). Throttled requests are
   sent `THROTTLES` times.
 * 5xx, time-outs, broken connections and cut JSON are tried `ATTEMPTS` times with growing pauses.
   All our writes may be repeated without harm, so they are retried like reads.
@@ -13,7 +13,6 @@ how long, is decided here and nowhere else:
 * Redirects are refused: a bearer token must not follow them.
 """
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -41,17 +40,9 @@ from shared.http.response import (
     number,
     retry_after,
 )
+from shared.http.retry import RETRIED, THROTTLES, backoff, judged, pause_seconds
 from shared.http.throttling import Throttling
 from shared.http.transport import Transport
-
-THROTTLES = 8
-"""How often a request is sent that is throttled each time, although every wait was kept: minutes.
-Beyond that it fails, so that one mailbox that is always throttled cannot hold up everybody."""
-
-LONGEST_BACKOFF_SECONDS = 60.0
-
-RETRIED = frozenset({408, 500, 502, 503, 504, 509})
-"""Statuses that may pass by themselves. Source: Microsoft Graph docs, "Error responses"."""
 
 
 class Tokens(Protocol):
@@ -146,7 +137,7 @@ class Service:
             else:
                 failures += 1
                 try:
-                    return _judged(response, request)
+                    return judged(response, request)
                 except (Unavailable, MalformedResponse):
                     if response.oversize or failures >= (request.attempts or ATTEMPTS):
                         raise
@@ -186,7 +177,7 @@ class Service:
         Raises:
             Throttled: the pause outlasts the deadline.
         """
-        seconds = _pause_seconds(response, asked, times)
+        seconds = pause_seconds(response, asked, times)
         budget.meter.add(self.name, throttled=1)
         self.limiter.throttled(seconds, response.started_at)
         if self.clock.monotonic() + seconds >= budget.deadline:
@@ -200,7 +191,7 @@ class Service:
             PatienceExceeded: the patience does not last so long.
         """
         if self.clock.monotonic() + seconds >= budget.deadline:
-            raise DeadlineExceeded(f"no time to try again: {response.evidence}")
+            raise DeadlineExceeded(f"no time is left to try again: {response.evidence}")
         if budget.patience is not None:
             if seconds >= budget.patience.left:
                 raise PatienceExceeded(response.evidence)
@@ -232,7 +223,7 @@ class Service:
             if response.stale:
                 response, token = self._exchange(budget, request, origin, asked, fresh=True)
             response = replace(response, started_at=slot.started_at)
-            self._heed_announcement(response, slot)
+            self._note_announcement(response, slot)
             if response.ok:
                 self._throttling.answered(budget.subject_of(request), self.clock.monotonic())
                 self.limiter.succeeded()
@@ -245,7 +236,7 @@ class Service:
             else:
                 return _Attempt(response, token)
             pause = _Pause(
-                _pause_seconds(response, seconds, times),
+                pause_seconds(response, seconds, times),
                 own=not _quota_is_spent(response)
                 and self._throttling.is_own(budget.subject_of(request), self.clock.monotonic()),
             )
@@ -263,7 +254,8 @@ class Service:
             raise Throttled(replace(asked, status=TOO_MANY), pause.seconds) from None
         except NoFreeSlot:
             raise DeadlineExceeded(
-                f"no request could be sent in time: {request.method} {asked.url}"
+                f"the time was used up while {request.method} {asked.url} waited for its turn; "
+                "other requests to the service took too long"
             ) from None
 
     def _exchange(
@@ -279,10 +271,10 @@ class Service:
         token = self._tokens.token(origin, budget.deadline)
         now = self.clock.monotonic()
         if now >= budget.deadline:
-            raise DeadlineExceeded(f"no time left for {request.method} {asked.url}")
+            raise DeadlineExceeded(f"no time is left to send {request.method} {asked.url}")
         patience = budget.patience
         if patience is not None and not patience.left:
-            raise PatienceExceeded(replace(asked, message="no patience left"))
+            raise PatienceExceeded(replace(asked, message="the time for this user is used up"))
         if request.write:
             budget.guard()
         budget.meter.add(self.name, requests=1, sent=len(request.body or b""))
@@ -294,7 +286,7 @@ class Service:
             raise PatienceExceeded(response.evidence)
         return response, token
 
-    def _heed_announcement(self, response: Response, slot: Slot) -> None:
+    def _note_announcement(self, response: Response, slot: Slot) -> None:
         """Space out the requests before SharePoint has to refuse them."""
         remaining = number(response.headers.get("RateLimit-Remaining"))
         reset = announced_reset(response.headers)
@@ -313,29 +305,3 @@ def _throttled_for_ever(attempt: _Attempt) -> Throttled | Unavailable:
 def _quota_is_spent(response: Response) -> bool:
     """Whether the response says that the application's quota is why it was refused."""
     return number(response.headers.get("RateLimit-Remaining")) == 0
-
-
-def _pause_seconds(response: Response, asked: float | None, times: int) -> float:
-    seconds = backoff(times) if asked is None else asked
-    if times > 1:
-        # A service that keeps saying "now" must not be hammered.
-        seconds = max(seconds, backoff(times - 1))
-    return max(seconds, announced_reset(response.headers))
-
-
-def _judged(response: Response, request: Request) -> Response:
-    failed = bool(response.status) and not response.ok
-    if failed and request.final is not None and request.final(response):
-        return response
-    if not response.status or response.status in RETRIED:
-        raise Unavailable(response.evidence)
-    response = response.judged(request.accept)
-    if response.oversize and request.want_json and response.ok:
-        raise MalformedResponse(response.evidence)
-    return response.parsed() if request.want_json and response.ok else response
-
-
-def backoff(attempt: int) -> float:
-    """Seconds before the next attempt: about 1, 2, 4, 8 …, with jitter, so that workers part."""
-    base = min(LONGEST_BACKOFF_SECONDS, 2.0 ** (min(attempt, 10) - 1))
-    return base * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, no secret

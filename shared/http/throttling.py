@@ -11,6 +11,9 @@ import threading
 EVIDENCE_SECONDS = 10.0
 """How long an answer to others proves that the service is not meant."""
 
+SUBJECTS = 10_000
+"""Users who are remembered as throttled."""
+
 
 class Throttling:
     """Remembers who was answered and who was throttled; thread-safe.
@@ -22,6 +25,7 @@ class Throttling:
     def __init__(self) -> None:
         self._answered = _Latest()
         self._throttled = _Latest()
+        self._before: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def answered(self, subject: str, now: float) -> None:
@@ -33,10 +37,18 @@ class Throttling:
         """A request was throttled: whether the pause is the subject's own.
 
         Beside answers to others, it counts as proof that this subject was throttled last time too
-        and nobody else since: the pause that the whole service kept then has not helped.
+        and nobody else since: the pause that the whole service kept then has not helped. So it
+        does, whoever else is throttled, that others were answered since this subject was.
         """
         with self._lock:
             since = now - EVIDENCE_SECONDS
+            before = self._before.get(subject, math.inf)
+            if len(self._before) >= SUBJECTS:
+                self._before.clear()
+            self._before[subject] = now
+            if subject and self._answered.of_others(subject) > before:
+                self._throttled.put(subject, now)
+                return True
             again = self._throttled.last == subject
             others_throttled = self._throttled.of_others(subject)
             self._throttled.put(subject, now)

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import requests
 
 from shared.config import Settings
-from shared.http.connections import exchange, mount, read_body, within
+from shared.http.connections import mount, read_body
+from shared.http.exchange import exchange, within
 from shared.http.response import HIDDEN, without_tokens
 
 # At INFO these log every request; not "azure" as a whole, the Functions worker logs below it.

@@ -10,7 +10,9 @@ from urllib3.exceptions import HTTPError
 
 from shared.clock import Clock
 from shared.errors import Evidence
-from shared.http.connections import CONNECT_SECONDS, exchange, mount, read_body, within
+from shared.http.connecting import CONNECT_SECONDS
+from shared.http.connections import mount, read_body
+from shared.http.exchange import exchange, within
 from shared.http.request import Request
 from shared.http.response import Response, evidence_of
 

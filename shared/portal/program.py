@@ -40,10 +40,9 @@ from shared.portal.core import (
     View,
 )
 from shared.sharepoint import SHOW_PLACEHOLDER, read_picture_url
-from shared.sync import on_demand
+from shared.sync import PATIENCE_SECONDS, SAVING_SECONDS, known, sync_user
 
 READ_SECONDS = 20.0
-STORAGE_SECONDS = 10.0
 KEPT_SECONDS = 60.0
 MAX_KEPT = 64
 """Photos that a view has just made, so that the browser's two requests for them cost nothing."""
@@ -72,7 +71,7 @@ class Program:
         now = app.clock.monotonic()
         self._budget = Budget(now + READ_SECONDS)
         # Also for what is noted after a sync, which may take its own time.
-        deadline = now + on_demand.PATIENCE_SECONDS + STORAGE_SECONDS
+        deadline = now + PATIENCE_SECONDS + SAVING_SECONDS
         checkpoint = app.checkpoint(read_only=True, deadline=deadline)
         checkpoint.prepare()
         self._blobs = Blobs(app.blobs(deadline))
@@ -124,7 +123,7 @@ class Program:
 
     def sync(self, user_id: str, *, force: bool = False, dry_run: bool = False) -> Synced:
         """The same call as `POST /api/sync/{user}`. Raises as `Core.sync`."""
-        result = on_demand.sync_user(self._app, user_id, force=force, dry_run=dry_run)
+        result = sync_user(self._app, user_id, force=force, dry_run=dry_run)
         error = result.error
         return Synced(
             outcome=result.outcome.value,
@@ -188,10 +187,10 @@ class Program:
         return Photo(State.PHOTO, Picture(jpeg, etag, width, height))
 
     def _record(self, user_id: str) -> Record | None:
-        known = on_demand.known(self._app, user_id)
-        if known is None:
+        found = known(self._app, user_id)
+        if found is None:
             return None
-        record = known.record
+        record = found.record
         return Record(
             outcome=record.outcome.value,
             detail=record.detail,

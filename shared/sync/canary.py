@@ -64,9 +64,10 @@ class Canaries:
         for shard in list(self.shards().values()):
             for user_id, record in list(shard.records.items()):
                 photo = record.photo
-                if photo and record.claims and not record.failing and not record.missing:
-                    if not host or photo.location.host == host:
-                        yield user_id, record
+                if photo is None or not record.claims or record.failing or record.missing:
+                    continue
+                if not host or photo.location.host == host:
+                    yield user_id, record
 
     def _is_answered(
         self,

@@ -122,9 +122,9 @@ class CircuitBreaker:
             if error is None or self._cause or self._asking or self._proven or not enough:
                 return
             self._asking = True
-        self._judge(error)
+        self._judge(error, final=True)
 
-    def _judge(self, error: PhotoSyncError) -> bool:
+    def _judge(self, error: PhotoSyncError, *, final: bool = False) -> bool:
         healthy = self._canary(error)
         with self._lock:
             self._asking = False
@@ -132,6 +132,9 @@ class CircuitBreaker:
                 # Nobody to ask about: then a success of anybody in this firing is a proof that
                 # the permission is there, but not that the service still works.
                 healthy = self._proven and isinstance(error, AccessDenied)
+                if not (healthy or final or self._probing or self._enough()):
+                    # Perhaps the first few are in trouble: the next failure decides again.
+                    return False
             if healthy:
                 self._proven = True
                 self._probing = False
@@ -148,6 +151,10 @@ class CircuitBreaker:
             self._requests >= SUSPICIOUS_REQUESTS * self._patience
             and len(self._failed) >= SUSPICIOUS_USERS * self._patience
         )
+
+    def _enough(self) -> bool:
+        """Whether so many users failed that it cannot be theirs, also without a healthy user."""
+        return len(self._failed) >= SUSPICIOUS_USERS * self._patience
 
     def _forget(self) -> None:
         self._requests = 0

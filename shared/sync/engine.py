@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import replace
 from itertools import batched
 
-from shared.checkpoint import Checkpoint, Record, Shard, shard_of
+from shared.checkpoint import Checkpoint, Record, Shard
 from shared.clock import Clock
 from shared.errors import (
     ConfigurationError,
@@ -33,13 +33,15 @@ from shared.graph import BATCH_SIZE, Graph, Seen, Unknown
 from shared.http import Patience
 from shared.log import InvocationLog
 from shared.model import Outcome, User
-from shared.sharepoint import Profile, SharePoint
+from shared.sharepoint import SharePoint
 from shared.sync import plan
 from shared.sync.health import Health
 from shared.sync.plan import Fetch, Policy, Settled
 from shared.sync.reader import Reader, Versions
-from shared.sync.user_sync import Loaded, Prepared, Result, UserSync, failure
+from shared.sync.shards import Shards
+from shared.sync.user_sync import Prepared, Result, UserSync, failure
 from shared.sync.window import Window, WriteFailed
+from shared.sync.window_reader import WindowReader
 
 WINDOW_USERS = 60
 """Users who are read, withdrawn and claimed together."""
@@ -100,11 +102,9 @@ class Engine:
         looks: Callable[[], bool],
         account: Callable[[Sequence[Result]], None],
     ) -> None:
-        self._checkpoint = checkpoint
         self._policy = policy
         self._clock = clock
         self._users = UserSync(graph, sharepoint, sizes)
-        self._readers = readers
         self._writers = writers
         self._health = health
         self._log = log
@@ -119,8 +119,8 @@ class Engine:
             log=log,
             ended=lambda: self.ended,
         )
-        self.shards: dict[str, Shard] = {}
-        """The shards that are loaded."""
+        self._shards = Shards(checkpoint, readers)
+        self._window_reader = WindowReader(self._reader, self._shards, self._on_error, self._now)
         self._window = Window(clock)
         self._in_flight: list[Window] = []
         self._compared = 0
@@ -139,13 +139,14 @@ class Engine:
         return self._error or self._health.cause
 
     @property
-    def probing(self) -> bool:
-        """Whether users should be tried one by one, because the last firing was stopped."""
-        return self._health.probing
+    def compares_one_by_one(self) -> bool:
+        """Whether the last firing was stopped, and Graph has not answered since."""
+        return self._health.versions.probing
 
     def end(self, error: PhotoSyncError) -> None:
-        """Begin nothing more."""
-        self._error = self._error or error
+        """Begin nothing more; the first cause counts."""
+        if self.ended is None:
+            self._error = error
 
     def unfinished(self) -> list[str]:
         """Users who were compared and are neither counted nor put aside."""
@@ -157,18 +158,19 @@ class Engine:
         return self._reader.names(users)
 
     def take_reverified(self) -> int:
-        """How many users were looked at because of their age, since the last time this was asked."""
+        """How many users were looked at because of their age since this was last asked."""
         number, self._reverified = self._reverified, 0
         return number
 
+    @property
+    def shards(self) -> Mapping[str, Shard]:
+        """The shards that are loaded, by name."""
+        return self._shards.loaded()
+
     def load(self, names: Iterable[str]) -> None:
         """Load shards, and let go of those that nobody needs any more."""
-        wanted = set(names)
-        used = wanted.union(*(w.shards() for w in (self._window, *self._in_flight)))
-        self.shards = {name: shard for name, shard in self.shards.items() if name in used}
-        missing = sorted(wanted - self.shards.keys())
-        for shard in self._readers.map(self._checkpoint.load, missing):
-            self.shards[shard.name] = shard
+        windows = (self._window, *self._in_flight)
+        self._shards.load(names, keep=(name for w in windows for name in w.shards()))
 
     def ask_ahead(self, users: Sequence[User]) -> list[Future[Versions]]:
         """Begin to ask for the photo versions of users."""
@@ -203,12 +205,16 @@ class Engine:
         Args:
             is_complete: tells whether all users of a shard have been compared.
         """
+        while self._health.probing and self._window.fetches and not self.ended:
+            # The last firing was stopped: one user shows whether writing works again.
+            self._take_on(self._window.split_one())
+            while self._in_flight:
+                self._wait_for_writes()
         now = self._clock.monotonic()
-        loaded = sum(len(shard.records) for shard in self.shards.values())
         if (
-            len(self._window) >= (1 if self.probing else self.window_users)
+            len(self._window) >= self.window_users
             or now - self._window.opened >= WINDOW_SECONDS
-            or loaded >= RECORDS_IN_MEMORY
+            or self._shards.records() >= RECORDS_IN_MEMORY
         ):
             self._take_on_all()
         elif self._compared >= QUIET_USERS:
@@ -240,12 +246,12 @@ class Engine:
 
     def _compare(self, user: User, seen: Seen) -> list[Result]:
         """Decide by the version; the result of who is finished, nothing for who goes on."""
-        record = self._record(user.id)
+        record = self._shards.record(user.id)
         decision = plan.on_version(seen, record, user, self._policy)
         if isinstance(decision, Fetch):
             self._window.fetches[user.id] = (user, decision)
         elif not isinstance(decision, Settled):
-            raise AssertionError("a run removes at its end only")
+            raise AssertionError("a run removes at its end only")  # noqa: TRY004 - never
         elif isinstance(seen, Unknown) and decision.error is not None:
             self._on_error(self._window, user, seen.error)
         elif decision.record is not None:
@@ -266,23 +272,19 @@ class Engine:
         """What an error means for a user: the end of the run, another try, or their outcome."""
         if isinstance(error, PhotoSyncError) and _ends_the_run(error):
             self.end(error)
-        elif not isinstance(error, ServiceError) or probe:
+            self.deferred.append(user.id)
+        elif probe or not isinstance(error, ServiceError):
             self._fail(window, user, error, etag)
-            return
-        elif self.ended is None and window.last_try:
+        elif self.ended is not None:
+            self.deferred.append(user.id)
+        elif window.last_try:
             self._fail(window, user, error, etag)
-            return
-        elif self.ended is None:
+        else:
             self.put_aside.append(user.id)
-            return
-        self.deferred.append(user.id)
 
     def _fail(self, window: Window, user: User, error: Exception, etag: str) -> None:
-        settled = failure(user, self._record(user.id), error, self._policy, etag=etag)
+        settled = failure(user, self._shards.record(user.id), error, self._policy, etag=etag)
         window.settled[user.id] = (user, settled)
-
-    def _record(self, user_id: str) -> Record | None:
-        return self.shards[shard_of(user_id)].records.get(user_id)
 
     # ---- read, withdraw, write ------------------------------------------------------------------
 
@@ -300,7 +302,7 @@ class Engine:
         self._in_flight.append(window)
         prepared = self._read(window)
         policy = self._now()
-        disputed = self._save(
+        disputed = self._shards.save(
             {
                 one.user.id: plan.withdrawn(one.record, one.user, one.location, policy)
                 for one in prepared
@@ -316,92 +318,11 @@ class Engine:
         window.fetches = {}
 
     def _read(self, window: Window) -> list[Prepared]:
-        """Everything that is only read; who needs nothing written is settled."""
-        fetches = window.fetches
         if self.ended:
-            self.deferred += fetches
+            self.deferred += window.fetches
             return []
-        self._reverified += sum(fetch.verify for _, fetch in fetches.values())
-        # Where a photo of ours is shown, its bytes may tell that nothing has to be written; where
-        # none is, the profile may be missing, and the bytes would be read for nothing.
-        shown = [(user, fetch) for user, fetch in fetches.values() if self._is_shown(user, fetch)]
-        loaded = self._load(window, shown)
-        rest = [
-            user
-            for user, fetch in fetches.values()
-            if user.id in loaded or not self._is_shown(user, fetch)
-        ]
-        profiles = self._profiles(window, rest)
-        present = [user for user, _ in profiles.values()]
-        loaded |= self._load(
-            window, [(user, fetches[user.id][1]) for user in present if user.id not in loaded]
-        )
-        wanted = [
-            (user, self._record(user.id), loaded[user.id], profile)
-            for user, profile in profiles.values()
-            if user.id in loaded
-        ]
-        found = self._reader.prepare(wanted, self._policy, window.patience)
-        prepared = []
-        for user, _, one, _ in wanted:
-            ready = found[user.id]
-            if isinstance(ready, Prepared):
-                prepared.append(ready)
-            elif isinstance(ready, Settled):
-                window.settled[user.id] = (user, ready)
-            else:
-                self._on_error(window, user, ready, etag=one.etag)
-        return prepared
-
-    def _is_shown(self, user: User, fetch: Fetch) -> bool:
-        record = self._record(user.id)
-        return record is not None and record.claims and not fetch.verify
-
-    def _load(self, window: Window, wanted: Sequence[tuple[User, Fetch]]) -> dict[str, Loaded]:
-        """Photos whose thumbnails may have to be written, by id of the user."""
-        ask = [(user, self._record(user.id), fetch) for user, fetch in wanted]
-        found = self._reader.load(ask, self._now(), window.patience)
-        loaded = {}
-        for user, fetch in wanted:
-            one = found[user.id]
-            if isinstance(one, Loaded):
-                loaded[user.id] = one
-            elif isinstance(one, Settled):
-                window.settled[user.id] = (user, one)
-            elif isinstance(one, Exception):
-                self._on_error(window, user, one, etag=fetch.etag)
-            else:
-                raise AssertionError("a run removes at its end only")
-        return loaded
-
-    def _profiles(self, window: Window, users: Sequence[User]) -> dict[str, tuple[User, Profile]]:
-        """Users with their present name, and their profile; by id."""
-        names = self._reader.names(users)
-        present = []
-        for user in users:
-            name = names[user.id]
-            if isinstance(name, User):
-                present.append(name)
-            elif name is None:
-                self._on_gone(window, user)
-            else:
-                self._on_error(window, user, name)
-        profiles = self._reader.profiles(present)
-        found = {}
-        for user in present:
-            profile = profiles[user.id]
-            if isinstance(profile, Profile):
-                found[user.id] = (user, profile)
-            else:
-                self._on_error(window, user, profile)
-        return found
-
-    def _on_gone(self, window: Window, user: User) -> None:
-        """The directory does not have the user any more; whatever is shown stays for now."""
-        record = self._record(user.id)
-        outcome = Outcome.UNCHANGED if record and record.photo else Outcome.NO_PHOTO
-        detail = "the user left the directory during this run"
-        window.settled[user.id] = (user, Settled(outcome, detail))
+        self._reverified += sum(fetch.verify for _, fetch in window.fetches.values())
+        return self._window_reader.read(window)
 
     def _on_dispute(self, window: Window, user: User) -> None:
         if window.last_try:
@@ -458,7 +379,7 @@ class Engine:
                 continue
             # Saved once more after a write that was begun, because another writer may have
             # claimed meanwhile what the files no longer hold; else as if nothing had happened.
-            record = self._record(user.id) if written.begun else prepared.record
+            record = self._shards.record(user.id) if written.begun else prepared.record
             window.changes[user.id] = record
             if not written.begun and isinstance(written.error, PhotoSyncError) and self.ended:
                 self.deferred.append(user.id)
@@ -466,31 +387,16 @@ class Engine:
                 self._on_error(window, user, written.error, etag=prepared.etag, probe=written.probe)
         changes = dict(window.changes)
         changes |= {k: done.record for k, (_, done) in window.settled.items() if done.record}
-        disputed = self._save(changes)
+        disputed = self._shards.save(changes)
         finished = []
         for user_id, (user, settled) in sorted(window.settled.items()):
             if user_id not in disputed:
-                finished.append(_result(user, settled, self._record(user_id)))
+                finished.append(_result(user, settled, self._shards.record(user_id)))
             elif window.last_try:
-                finished.append(_result(user, _DISPUTED, self._record(user_id)))
+                finished.append(_result(user, _DISPUTED, self._shards.record(user_id)))
             else:
                 self.put_aside.append(user_id)
         self._account(finished)
-
-    def _save(self, changes: Mapping[str, Record | None]) -> set[str]:
-        """Save records by shard; returns the ids that another writer changed meanwhile."""
-        by_shard: dict[str, dict[str, Record | None]] = {}
-        for user_id, record in changes.items():
-            by_shard.setdefault(shard_of(user_id), {})[user_id] = record
-
-        def save(name: str) -> tuple[Shard, set[str]]:
-            return self._checkpoint.save(self.shards[name], by_shard[name])
-
-        disputed: set[str] = set()
-        for shard, ids in self._readers.map(save, sorted(by_shard)):
-            self.shards[shard.name] = shard
-            disputed |= ids
-        return disputed
 
 
 def _result(user: User, settled: Settled, record: Record | None) -> Result:

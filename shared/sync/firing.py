@@ -155,7 +155,7 @@ class Firing:
         try:
             scope = listing.read()
             if run.phase == USERS and len(scope) != run.listed:
-                raise BrokenState("the list of users of this run is gone")
+                raise BrokenState("the list of users of this run is gone")  # noqa: TRY301
         except BrokenState:
             # The run cannot go on with other users than it began with: the next firing starts
             # another one.

@@ -81,6 +81,13 @@ class Window:
         """Whether all writes have ended."""
         return all(future.done() for _, future in self.writes.values())
 
+    def split_one(self) -> "Window":
+        """A window with one of the users whose photo is to be read, who leaves this one."""
+        taken = Window(self.clock, self.last_try)
+        user_id = next(iter(self.fetches))
+        taken.fetches[user_id] = self.fetches.pop(user_id)
+        return taken
+
     def split(self, belongs: Callable[[str], bool]) -> "Window":
         """A window with the users of some shards, who leave this one.
 

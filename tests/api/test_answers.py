@@ -118,7 +118,13 @@ def test_a_user_deleted_during_the_call_is_not_found(served: Make) -> None:
     user = first(here).id
     here.post(user)
     here.world.tenant.faults.add(
-        Fault("item_status", operation="batch", status=404, code="Request_ResourceNotFound", item=1)
+        Fault(
+            "item_status",
+            operation="user.photo.batch",
+            status=404,
+            code="Request_ResourceNotFound",
+            item=1,
+        )
     )
     assert_problem(here.post(user), 404, "unknown-user")
     assert here.world.tenant.sharepoint.shown_picture(user)
@@ -301,7 +307,7 @@ def test_a_defect_is_answered_without_its_text(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("top secret state of the program")
 
-    monkeypatch.setattr("shared.sync.on_demand.sync_user", broken)
+    monkeypatch.setattr("shared.api.http.sync_user", broken)
     here = served(users=1)
     with caplog.at_level(logging.ERROR, logger="photo_sync"):
         reply = here.post(first(here).id)
@@ -315,7 +321,9 @@ def test_a_defect_is_answered_without_its_text(
 def test_a_wait_is_answered_as_whole_seconds(served: Make) -> None:
     """`Retry-After` is rounded up and covers what the service asked for."""
     here = served(users=1)
-    here.world.tenant.faults.add(Fault("status", status=429, retry_after=100.5, operation="batch"))
+    here.world.tenant.faults.add(
+        Fault("status", status=429, retry_after=100.5, operation="user.photo.batch")
+    )
     reply = here.post(first(here).id)
     assert_problem(reply, 503, "throttled")
     assert int(reply.headers["retry-after"]) == math.ceil(100.5)

@@ -18,7 +18,7 @@ ANSWER_SECONDS = 60
 
 OPERATIONS = [
     "token",
-    "batch",
+    "user.photo.batch",
     "photo.bytes",
     "profile.read",
     "folder.read",
@@ -89,7 +89,7 @@ def assert_answer(reply: Reply, what: str) -> None:
 def applies(name: str, operation: str) -> bool:
     """Whether such an answer can come from this operation."""
     if name.startswith("item"):
-        return operation == "batch"
+        return operation == "user.photo.batch"
     return name != "ErrorInfo" or operation == "profile.write"
 
 
@@ -144,12 +144,19 @@ def test_a_fault_that_passes_is_not_even_noticed(served: Make, operation: str) -
         assert here.world.tenant.sharepoint.shown_picture(user), name
 
 
-@pytest.mark.parametrize("operation", ["batch", "photo.bytes", "file.upload"])
-def test_a_failed_service_is_502_with_its_request_id(served: Make, operation: str) -> None:
+@pytest.mark.parametrize("operation", [None, "photo.bytes", "file.upload"])
+def test_a_failed_service_is_502_with_its_request_id(served: Make, operation: str | None) -> None:
     """What Microsoft's support asks for, and the service's own words."""
     here = served(users=1)
     (user,) = people(here)
-    fault = Fault("status", status=500, operation=operation, times=None, message="Out of order.")
+    fault = Fault(
+        "status",
+        status=500,
+        service=None if operation else "graph",
+        operation=operation,
+        times=None,
+        message="Out of order.",
+    )
     here.world.tenant.faults.add(fault)
     reply = here.post(user)
     assert reply.status == 502
@@ -158,7 +165,8 @@ def test_a_failed_service_is_502_with_its_request_id(served: Make, operation: st
 
 
 @pytest.mark.parametrize(
-    ("operation", "everybody"), [("batch", True), ("photo.bytes", False), ("file.upload", False)]
+    ("operation", "everybody"),
+    [("user.photo.batch", True), ("photo.bytes", False), ("file.upload", False)],
 )
 def test_throttled_past_patience_is_503_with_the_wait(
     served: Make, operation: str, everybody: bool

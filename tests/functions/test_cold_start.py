@@ -12,7 +12,6 @@ NOT_NEEDED = [
     "shared.checks",
     "shared.pilot",
     "shared.portal",
-    "shared.sync.nightly",
     "PIL",
     "azure.identity",
     "msal",

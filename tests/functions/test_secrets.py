@@ -144,7 +144,7 @@ def test_a_service_that_quotes_the_token_is_not_quoted(watched: Watch) -> None:
     here, eyes = watched(users=2)
     token = here.world.tenant.tokens.mint(here.world.tenant.url("graph"), "app", "object")
     for number, operation in enumerate(
-        ("users.get", "batch", "users.list", "photo.batch", "file.upload")
+        ("users.get", "user.photo.batch", "users.list", "photo.batch", "file.upload")
     ):
         here.settings(COMPANY=f"Process{number}")
         here.world.tenant.faults.clear()

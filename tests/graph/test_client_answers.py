@@ -10,6 +10,7 @@ from local.tenant.http import Response
 from shared.errors import (
     InvalidPhoto,
     MalformedResponse,
+    NotFound,
     PermissionMissing,
     RequestRejected,
     Throttled,
@@ -127,6 +128,16 @@ def test_every_page_is_asked_as_an_advanced_query(far: Loopback, graph: Graph) -
     }
 
 
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"error": {"code": "NotFound"}}'])
+@pytest.mark.parametrize("group", [False, True])
+def test_a_wrong_address(far: Loopback, graph: Graph, body: bytes, group: bool) -> None:
+    """A 404 that is not the directory's own blames neither the filter nor the group."""
+    far.script(Response(404, body))
+    pages = graph.member_pages("group") if group else graph.user_pages("filter")
+    with pytest.raises(NotFound):
+        next(pages)
+
+
 @pytest.mark.parametrize("body", [None, [], {}, {"value": None}, {"value": {}}, "x", 3])
 def test_a_page_of_another_shape(far: Loopback, graph: Graph, body: object) -> None:
     """A list that is no list is an error, not an empty list."""
@@ -174,6 +185,9 @@ def test_ids_are_lower_case(far: Loopback, graph: Graph) -> None:
     ("status", "body", "error"),
     [
         (404, {"error": {"code": "Request_ResourceNotFound"}}, UserUnknown),
+        (404, {"error": {"code": "ResourceNotFound"}}, NotFound),
+        (404, {}, NotFound),
+        (404, "<html>", NotFound),
         (403, {}, PermissionMissing),
         (200, {"id": "x"}, MalformedResponse),
         (200, [], MalformedResponse),

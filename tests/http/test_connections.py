@@ -15,7 +15,7 @@ import pytest
 
 from local.support.clock import VirtualClock
 from shared.errors import LeaseLost, MalformedResponse, ServiceError, Unavailable
-from shared.http import Budget, Meter, Request, connections
+from shared.http import Budget, Meter, Request, connecting, connections
 from shared.http.request import RESPONSE_LIMIT_BYTES
 from tests.support.raw_server import Connection, RawServer
 from tests.support.scripted_service import Loopback, answer, budget, client
@@ -175,7 +175,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(
 def test_kept_connections_are_probed() -> None:
     """Keep-alive probes well below the 4 idle minutes after which Azure forgets a connection."""
     with RawServer(keeps_answering) as server:
-        raw = connections._connect("127.0.0.1", server.port)
+        raw = connecting.connect("127.0.0.1", server.port)
         with raw:
             assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -205,7 +205,7 @@ def test_probes_by_the_names_of_the_platform(
         monkeypatch.delattr(socket, name, raising=False)
     for name, number in names.items():
         monkeypatch.setattr(socket, name, number, raising=False)
-    options = connections.socket_options()
+    options = connecting.socket_options()
     assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options
     assert {number for level, number, _ in options if level == socket.IPPROTO_TCP} == {
         socket.TCP_NODELAY,

@@ -13,7 +13,7 @@ import pytest
 from local.support.clock import VirtualClock
 from shared.clock import Clock
 from shared.errors import DeadlineExceeded, PatienceExceeded, PhotoSyncError, Unavailable
-from shared.http import Budget, Patience, Request, connections, transport
+from shared.http import Budget, Patience, Request, connecting, connections, transport
 from tests.support.identity_endpoints import certified
 from tests.support.raw_server import Connection, RawServer, full_backlog
 from tests.support.scripted_service import FakeTokens, client
@@ -147,7 +147,7 @@ def test_an_attempt_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_limits_leave_time_for_a_second_attempt_in_a_call() -> None:
     """A call has 45 s: a silent connection, kept or new, must not use them up."""
     assert connections.FIRST_BYTE_SECONDS + transport.READ_SECONDS <= 45
-    assert connections.CONNECT_SECONDS + transport.READ_SECONDS <= 45
+    assert connecting.CONNECT_SECONDS + transport.READ_SECONDS <= 45
     assert transport.ATTEMPT_SECONDS <= 60
 
 
@@ -172,7 +172,7 @@ def test_a_dead_address_does_not_use_up_the_time_of_the_next(
             return real(host, dead, *arguments, **options) + real(host, port)  # type: ignore[arg-type]
 
         monkeypatch.setattr(socket, "getaddrinfo", addresses)
-        monkeypatch.setattr(connections, "CONNECT_SECONDS", 0.6)
+        monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.6)
         began = time.monotonic()
         service = client(server.url, clock=time)
         limit = Budget(began + 30)

@@ -124,9 +124,9 @@ def test_a_late_response_does_not_give_back_what_is_spent() -> None:
 def test_a_window_that_begins_early_is_believed() -> None:
     """A later request that has a longer time before it is of a new window."""
     quota = Quota()
-    assert quota.heed(0, 0, 0, 50)
+    assert quota.update(0, 0, 0, 50)
     assert quota.opens_at(10, 0, 2) == 50
-    assert quota.heed(20, 19, 500, 60)
+    assert quota.update(20, 19, 500, 60)
     assert quota.opens_at(20, 0, 2) <= 20
 
 
@@ -152,11 +152,11 @@ def test_a_batch_counts_its_parts() -> None:
     batch = limiter.enter(10, 40)
     small = limiter.enter(FOREVER, 2)
     clock.advance(39)
-    limiter.look()
+    limiter.grant_due()
     assert (batch.granted, small.granted) == (False, True)
     limiter.leave(small)
     clock.advance(1)
-    limiter.look()
+    limiter.grant_due()
     assert batch.granted
 
 
@@ -178,7 +178,7 @@ def test_any_announcements_pause_five_minutes_at_most(
     for passed, ago, remaining, reset in announcements:
         now += passed
         quota.started(now, units)
-        quota.heed(now, max(0.0, now - ago), remaining, reset)
+        quota.update(now, max(0.0, now - ago), remaining, reset)
         assert quota.opens_at(now, in_flight, units) <= now + 300
         assert quota.exhausted_until(now, units) <= now + 300
     assert quota.opens_at(now + 300, in_flight, units) <= now + 300

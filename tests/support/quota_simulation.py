@@ -110,7 +110,7 @@ class Simulation:
         """Let so much time pass."""
         end = self.clock.monotonic() + seconds
         while True:
-            look_at = self.limiter.look()
+            look_at = self.limiter.grant_due()
             self._start_granted()
             moment = min(look_at, self._events[0][0] if self._events else _FOREVER)
             if moment >= end:

@@ -101,8 +101,8 @@ class Served:
             headers = {"x-functions-key": offered} if offered else {}
             connection.request(method, target, body, headers)
             answer = connection.getresponse()
-            headers = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, headers, answer.read())
+            received = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, received, answer.read())
         finally:
             connection.close()
 

@@ -108,12 +108,21 @@ def test_forty_poisoned_users_on_a_quiet_night_stop_nothing() -> None:
 
 def test_a_missing_permission_is_found_after_three_users() -> None:
     """A refusal does not pass, so three are enough; the role is named."""
-    one = breaker(Canary(None))
+    one = breaker(Canary(False))
     fail(one, 2, DENIED)
-    assert one.cause is None
+    assert not one.cause
     fail(one, 1, DENIED, first=2)
     assert isinstance(one.cause, PermissionMissing)
     assert "Sites.FullControl.All" in str(one.cause)
+
+
+def test_without_a_healthy_user_ten_refusals_are_needed() -> None:
+    """On a first night the first few users may be the only ones in trouble."""
+    one = breaker(Canary(None))
+    fail(one, 9, DENIED)
+    assert one.cause is None
+    fail(one, 1, DENIED, first=9)
+    assert isinstance(one.cause, PermissionMissing)
 
 
 @pytest.mark.parametrize("answer", [True, None])

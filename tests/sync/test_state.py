@@ -8,7 +8,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from shared import app
-from shared.api import api
+from shared.api import answer
 from shared.errors import LeaseLost, NewerSchema, PhotoSyncError, StateError
 from shared.sync import nightly
 from tests.support.blob_faults import BlobFaults, end_lease, put
@@ -129,9 +129,9 @@ def test_a_newer_document_over_http(
         monkeypatch.setenv(name, value)
 
     for method in ("GET", "POST"):
-        answer = api.answer(method, user, "http://host/api/sync/x")
-        assert answer.status == 500
-        assert f"state/{user[:2]}.json" in json.loads(answer.body)["detail"]
+        refused = answer(method, user, "http://host/api/sync/x")
+        assert refused.status == 500
+        assert f"state/{user[:2]}.json" in json.loads(refused.body)["detail"]
 
 
 # -- storage fails in the middle -----------------------------------------------------------------

@@ -99,9 +99,16 @@ class Frozen:
         self.thawed: list[Run] = []
         self.documents: dict[str, bytes] = {}
         self.writes = 0
+        self._awake = threading.Event()
 
     def freeze(self) -> None:
         """Sleep; others act; wake up."""
+        try:
+            self._sleep()
+        finally:
+            self._awake.set()
+
+    def _sleep(self) -> None:
         self.here.lease_seconds += 100
         self.here.clock.advance(100)
         end_lease(self.here.app().container)
@@ -114,6 +121,10 @@ class Frozen:
         self.oracle.verify(self.thawed[0])
         self.documents = self.here.blobs("ru")
         self.writes = len(self.here.writes())
+
+    def wait(self) -> None:
+        """Until it is awake: the request at which it was frozen may have been given up before."""
+        assert self._awake.wait(60)
 
     def verify(self, in_flight: int) -> None:
         """What was not on its way already never came, and whoever is disputed is set right.
@@ -135,9 +146,7 @@ class Frozen:
 @pytest.mark.parametrize(
     ("point", "when"), [*((p, "after") for p in POINTS), *((p, "before") for p in POINTS[-4:])]
 )
-def test_frozen_past_its_lease(
-    world: Make, point: tuple[str, int], when: str, known: bool
-) -> None:
+def test_frozen_past_its_lease(world: Make, point: tuple[str, int], when: str, known: bool) -> None:
     """Promise 6: a host that slept past its lease writes nothing more to SharePoint or the documents.
 
     What was on its way to SharePoint is found and repaired.
@@ -156,6 +165,7 @@ def test_frozen_past_its_lease(
         nightly.fire(here.app())
 
     assert fault.fired == 1
+    sleeper.wait()
     assert sleeper.thawed[0].status == COMPLETED
     sleeper.verify(in_flight=1)
 
@@ -175,6 +185,7 @@ def test_frozen_while_it_saves(world: Make, faults: BlobFaults, blob: str, nth: 
         nightly.fire(here.app())
 
     assert fault.fired == 1
+    sleeper.wait()
     sleeper.verify(in_flight=0)
 
 

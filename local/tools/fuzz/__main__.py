@@ -1,6 +1,6 @@
 """`make fuzz`: hostile bytes into every parser, until the time is up (10 minutes).
 
-What is fuzzed, and what is promised of it, is in `local/tools/fuzz/targets.py`; `make test` feeds
+`targets.py` holds what is fuzzed, `promises.py` what is promised of it; `make test` feeds
 each target for a moment. Where Atheris is installed, coverage guides the inputs: those that reach
 new code are kept in `.fuzz/` and are the start of the next time. Elsewhere, or with `--random`,
 Hypothesis invents inputs without guidance. Repeat a fault with the command that it prints.

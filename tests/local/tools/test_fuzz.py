@@ -1,6 +1,5 @@
 """Any bytes lead to a typed error or a value within a second; `make fuzz` goes on for longer."""
 
-import json
 import re
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -36,7 +35,7 @@ def test_seeds_and_noise_are_inputs_of_a_guided_fuzzer(target: Target) -> None:
 def _strict(data: bytes) -> None:
     if b"\x00" in data:
         raise BrokenState("refused, as promised")
-    json.loads(data)
+    raise ValueError("not promised")
 
 
 @pytest.fixture
@@ -55,8 +54,8 @@ def test_a_fault_ends_the_fuzzing_and_can_be_had_again(
     assert fuzz.main(["--random", "--seed", "5", "--minutes", "0"]) == 1
     told = capsys.readouterr()
     assert "seed 5" in told.out
-    assert "JSONDecodeError" in told.err
-    assert "data=b''" in told.err
+    assert "ValueError: not promised" in told.err
+    assert "data=" in told.err  # its value, unless another plugin of pytest prints it
     assert f"--target {made_up.name} --seed 5" in told.err
 
 

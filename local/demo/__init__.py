@@ -1,0 +1,1 @@
+"""`make demo`: two nights and one call over an emulated tenant, and the page that shows them."""
