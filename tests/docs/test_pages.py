@@ -1,4 +1,4 @@
-"""Every page can be read: links lead somewhere, names are those of files and commands, tables fit."""
+"""Every page can be read: links lead somewhere, what is named exists, tables fit."""
 
 import ast
 import re

@@ -155,8 +155,9 @@ def _blob_line(row: BlobRow) -> str:
     )
 
 
-def _entry(faults: str, calls: str, lasts: str, ends: str, message: str, then: str) -> str:
-    """One entry of the lists: the fault and where, how it ends, the message, what to do."""
+def _entry(*cells: str) -> str:
+    """One entry: fault, calls, how long it lasts, how it ends, message, what to do."""
+    faults, calls, lasts, ends, message, then = cells
     first = f"- **{faults}** in {calls}" + (f", {lasts}" if lasts else "")
     parts = [first, f"  - Ends: {ends}."]
     if message:
