@@ -146,7 +146,7 @@ def test_get_tells_what_the_checkpoint_knows(served: Make) -> None:
     assert here.get(person.upn).json == known.json
 
 
-def test_get_of_a_failing_user_tells_when_he_is_tried_again(served: Make) -> None:
+def test_get_of_a_failing_user_tells_when_they_are_tried_again(served: Make) -> None:
     here = served(users=1)
     here.world.tenant.directory.set_photo(first(here).id, b"broken")
     here.post(first(here).id)
