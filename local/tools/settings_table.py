@@ -30,7 +30,7 @@ def entry(setting: Setting) -> str:
 
 
 def with_settings(text: str, settings: Iterable[Setting] = SETTINGS) -> str:
-    """The page with its settings made anew.
+    """The page with its settings written again.
 
     Raises:
         ValueError: the page has no such place, or more than one.

@@ -342,7 +342,7 @@ def test_the_schedule_tells_the_next_firing_and_the_age_of_the_last_run(served: 
 def test_a_night_that_did_not_come_is_noticed_by_the_schedule(
     served: Make, schedule: str, days: float, late: bool
 ) -> None:
-    """Not by a fixed number of hours: whoever runs it once a year is left alone."""
+    """Not by a fixed number of hours: an app that runs once a year is left alone."""
     here = served(users=1)
     here.settings(SYNC_SCHEDULE=schedule)
     now = here.world.clock.time()

@@ -57,7 +57,7 @@ def probes(world: World) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("times", [1, None], ids=["once", "for ever"])
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
 def test_every_error_is_an_answer(world: MakeWorld, operation: str, times: int | None) -> None:
     """Ten answers within a minute; what SharePoint holds is the same, whatever was cut or lost."""
     here = world(users=1)
@@ -186,7 +186,7 @@ def test_a_file_that_somebody_changes_meanwhile_is_noticed(world: MakeWorld) -> 
     assert "force=true" in found["P3"]["detail"]
 
 
-@pytest.mark.parametrize("times", [1, None], ids=["once", "for ever"])
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
 def test_a_file_that_came_cut_is_not_written_back(world: MakeWorld, times: int | None) -> None:
     """Complete as HTTP, shorter than SharePoint says it is: half a picture would go back."""
     here = world(users=1)
