@@ -93,7 +93,7 @@ MODULES = [
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_message_is_in_the_manual(path: Path) -> None:
-    """Whoever is called at night searches the manual for what they read, and finds it."""
+    """An administrator who searches the manual for a message finds it."""
     missing = [text for text in sentences(path) if text not in REFERENCE + OPERATE]
     assert missing == [], "add them with their remedy to docs/reference.md, Messages"
 
@@ -172,7 +172,7 @@ RUN = Run(
 
 
 def test_every_field_of_a_report_is_explained() -> None:
-    """Whoever reads a report finds each of its fields, and no field that it does not have."""
+    """The manual names every field of a report, and no field that a report does not have."""
     part = REFERENCE.partition("\n## Report of a run\n")[2]
     rows = table(REFERENCE, "## Report of a run")
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
@@ -250,7 +250,7 @@ def test_the_arithmetic_of_the_first_run_is_right() -> None:
 
 
 def test_what_is_not_verified_is_said() -> None:
-    """Nobody takes for tested what could only be read."""
+    """The manual says what the tests cannot show."""
     assert "**Not verified against Azure.**" in DEPLOY
     assert "## Not verified" in DEPLOY
     assert "**Not verified in a live tenant:**" in SECURITY

@@ -25,7 +25,7 @@ def prose(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link can lead to on a page: its headings, as GitHub names them, and its own names."""
+    """Targets of links on a page: its headings, as GitHub names them, and its own names."""
     text = page.read_text("utf-8")
     heads = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
     named = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
@@ -33,12 +33,12 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_the_readme_is_short() -> None:
-    """Whoever meets the project reads one page."""
+    """The README stays as short as agreed."""
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= README_LINES
 
 
 def test_the_index_leads_to_every_page() -> None:
-    """No page is hidden."""
+    """The index names every page."""
     text = (ROOT / "docs" / "index.md").read_text("utf-8")
     found = {(ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([\w./-]+)", text)}
     assert {page for page in PAGES if page.name != "index.md"} - found == set()
@@ -133,7 +133,7 @@ def test_tables_fit_a_screen(page: Path) -> None:
 
 @pages
 def test_the_user_is_they(page: Path) -> None:
-    """Nobody is "he"."""
+    """Pages call the user "they"."""
     assert re.findall(r"\b(?:he|his|him|himself)\b", page.read_text("utf-8"), re.IGNORECASE) == []
 
 

@@ -26,11 +26,11 @@ def test_every_named_test_exists() -> None:
 
 
 def test_all_promises_are_there() -> None:
-    """None is dropped silently."""
+    """The page names all sixteen promises, in order."""
     assert list(PROMISES) == [str(number) for number in range(1, 17)]
 
 
 @pytest.mark.parametrize("number", [str(number) for number in range(1, 17)])
 def test_every_promise_has_tests(number: str) -> None:
-    """A promise without a test is a wish."""
+    """Each promise names at least one test."""
     assert re.search(r"^- `tests/\w+/\w+\.py", PROMISES[number], re.MULTILINE)
