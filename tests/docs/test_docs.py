@@ -249,6 +249,18 @@ def test_the_arithmetic_of_the_first_run_is_right() -> None:
         assert minutes == math.ceil(users / min(by_units, by_calls))
 
 
+def test_the_architecture_names_every_part() -> None:
+    """Every package and module of `shared/` is drawn, and every module of the engine explained."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    drawing = page.partition("```\n")[2].partition("```")[0]
+    drawn = {word for line in drawing.splitlines() for word in line[:70].split()}
+    shared = {path.stem for path in (ROOT / "shared").iterdir() if path.stem[0] != "_"}
+    assert shared - drawn == set()
+    explained = {name for row in table(page, "## Packages") for name in re.findall(r"\w+", row[0])}
+    engine = {path.stem for path in (ROOT / "shared" / "sync").glob("[!_]*.py")}
+    assert explained == engine
+
+
 def test_what_is_not_verified_is_said() -> None:
     """The manual says what the tests cannot show."""
     assert "**Not verified against Azure.**" in DEPLOY
