@@ -262,7 +262,7 @@ def test_p1_tells_which_hosts_and_roles_do(synced: Callable[..., World]) -> None
 
 
 def test_p1_without_the_role(synced: Callable[..., World]) -> None:
-    """A role that only reads."""
+    """With a role that only reads, P1 answers no."""
     world = synced()
     world.tenant.roles["sharepoint"] = {"User.Read.All", "Sites.FullControl.All"}
     found = probes(world)

@@ -1,4 +1,4 @@
-"""Whoever adds a setting, an outcome, a check or a problem is told which places are missing.
+"""A new setting, outcome, check or problem fails a test for each place that is missing.
 
 Each recipe of CONTRIBUTING.md names at most five places. A test here fails for each place that is
 missing, and its message says what to add where.
@@ -151,7 +151,7 @@ def test_a_problem_is_tested(kind: str) -> None:
 
 
 def test_only_titled_problems_are_raised() -> None:
-    """A kind without a title would be a defect at the moment when it is needed."""
+    """Every kind of problem that is raised has a title."""
     sources = "".join(
         path.read_text("utf-8") for path in sorted((ROOT / "shared" / "api").glob("*.py"))
     )
