@@ -31,8 +31,8 @@ class _Kept(NamedTuple):
 class Overviews:
     """Gives concurrent callers the result of one look; thread-safe.
 
-    A caller who asks while a look is in progress gets its result. Good results of the services are kept
-    for `FRESH_SECONDS`, so that a page that polls costs no requests; after a bad one everything is
+    A caller who asks while a look is in progress gets its result. Good results of the services are
+    kept for `FRESH_SECONDS`, so that a page that polls costs no requests; after a bad one everything is
     looked at again.
     """
 
