@@ -32,8 +32,8 @@ class Overviews:
     """Gives concurrent callers the result of one look; thread-safe.
 
     A caller who asks while a look is in progress gets its result. Good results of the services are
-    kept for `FRESH_SECONDS`, so that a page that polls costs no requests; after a bad one everything is
-    looked at again.
+    kept for `FRESH_SECONDS`, so that a page that polls costs no requests; after a bad one
+    everything is looked at again.
     """
 
     def __init__(self) -> None:
