@@ -8,7 +8,7 @@ import pytest
 from shared.checkpoint import Missing, Photo, Shard
 from shared.config import FILTER_OF_VERSION_1
 from shared.errors import DeadlineExceeded, TokenUnavailable, Unavailable
-from shared.model import Outcome, ThumbnailLocation, User
+from shared.model import Outcome, User
 from shared.sync.canary import Canaries
 from shared.sync.clearing_pass import ClearingPass
 from shared.sync.removals import (
@@ -19,7 +19,7 @@ from shared.sync.removals import (
     due_leavers,
     uncounted,
 )
-from tests.support.people import DAY, NOW, RUN, failure_of, ids, kept, place, user, users
+from tests.support.people import DAY, RUN, failure_of, ids, kept, place, user, users
 from tests.support.run_desk import RunDesk, a_run, gone
 
 ANN, BEN, CAM = users(3)
