@@ -168,15 +168,20 @@ def test_a_listing_of_slow_pages_goes_on_where_it_was(world: Make) -> None:
         here.tenant.faults.add(
             Fault("call", operation=operation, times=None, action=lambda: here.clock.advance(35))
         )
-    first = here.fire(TIME_BUDGET_SECONDS="60")
-    assert first.status == "interrupted"
-    assert outcomes(first) == {}
-    here.clock.advance(900)
-    second = here.fire()
-    assert second.id == first.id
-    assert second.listed == 2500
-    pages = [entry.target for entry in here.tenant.tape.entries(operation="users.list")]
-    assert len(pages) == len(set(pages)) == 3
+    for firings in range(1, 8):
+        run = here.fire(TIME_BUDGET_SECONDS="60")
+        assert run.status == "interrupted"
+        if run.listed:
+            break
+        assert outcomes(run) == {}
+        here.clock.advance(900)
+    assert 1 < firings <= 4
+    assert run.listed == 2500
+    assert run.firings == firings
+    answered = here.tenant.tape.entries(operation="users.list")
+    # A page whose answer came too late is asked for once more, a saved one never.
+    assert len({entry.target for entry in answered}) == 3
+    assert len(answered) <= 3 + firings
 
 
 def test_a_pause_of_years_is_kept_for_an_hour(world: Make) -> None:
