@@ -1,5 +1,6 @@
 """Whose pause it is, and how long one user is waited for."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,7 +18,7 @@ from shared.errors import (
     Throttled,
 )
 from shared.http import THROTTLES, Budget, Patience, Request, Service
-from shared.http.throttling import EVIDENCE_SECONDS, Throttling
+from shared.http.throttling import EVIDENCE_SECONDS, Throttling, kind_of
 from tests.support.scripted_service import Loopback, answer, budget, client
 
 GOOD = answer(200, {"value": 1})
@@ -102,24 +103,21 @@ def test_the_service_s_pause_costs_no_patience(far: Loopback, service: Service) 
     far.script(answer(429, {}, Retry_After="500"), GOOD)
     patience = Patience(30, service.clock)
     limit = budget(service).with_patience(patience)
-    assert service.send(limit, about(far, "a")).ok
+    assert service.send(limit, about(far, "")).ok
     assert service.clock.monotonic() == 500
     assert patience.left == 30
 
 
-def test_without_a_recent_answer_to_others_the_service_is_meant(
-    far: Loopback, service: Service
-) -> None:
-    """What was answered long ago proves nothing, nor do answers to the same user."""
-    far.script(GOOD, GOOD, answer(429, {}, Retry_After="50"), GOOD)
-    limit = budget(service)
-    service.send(limit, about(far, "other"))
-    service.clock.sleep(EVIDENCE_SECONDS + 1)
-    service.send(limit, about(far, "a"))
-    before = service.clock.monotonic()
-    service.send(limit, about(far, "a"))
-    assert service.clock.monotonic() == before + 50
-    assert service.limiter.limit == 2
+def test_two_refusals_long_apart_are_two_users_own(far: Loopback, service: Service) -> None:
+    """A service that throttles everybody does not wait for the second refusal."""
+    far.script(POISON, POISON)
+    limit = budget(service).with_patience(Patience(30, service.clock))
+    for subject in ("a", "b"):
+        with pytest.raises(Throttled) as caught:
+            service.send(limit, about(far, subject))
+        assert caught.value.own
+        service.clock.sleep(EVIDENCE_SECONDS + 1)
+    assert service.limiter.limit == 4
 
 
 def test_a_request_about_many_pauses_the_service(far: Loopback, service: Service) -> None:
@@ -143,17 +141,17 @@ def test_a_spent_quota_is_the_service_s(far: Loopback, service: Service) -> None
     assert service.limiter.limit == 2
 
 
-def test_who_alone_is_throttled_pauses_the_service_once(far: Loopback, service: Service) -> None:
-    """At the end of a run nobody else is asked any more: the second time, it is their own."""
+def test_the_first_refusal_of_all_is_the_user_s_own(far: Loopback, service: Service) -> None:
+    """Also when nobody was asked before: whoever is first in line must not hold up the rest."""
     far.script(POISON)
     limit = budget(service).with_patience(Patience(90, service.clock))
     with pytest.raises(Throttled) as caught:
         service.send(limit, about(far, "poisoned"))
     assert caught.value.own
-    assert service.clock.monotonic() == 300
+    assert service.clock.monotonic() == 0
     far.script(GOOD)
     assert service.send(limit, about(far, "other")).ok
-    assert service.clock.monotonic() == 300
+    assert service.clock.monotonic() == 0
 
 
 def test_one_poisoned_user_among_many_costs_a_moment(far: Loopback, service: Service) -> None:
@@ -204,26 +202,67 @@ SUBJECTS = st.sampled_from(["", "a", "b", "c"])
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.booleans(), SUBJECTS, st.floats(0, 15)), max_size=40))
-def test_own_pauses_by_definition(events: list[tuple[bool, str, float]]) -> None:
-    """The rule, written down once more over the whole history."""
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.sampled_from("xy"), SUBJECTS, st.floats(0, 15)), max_size=40
+    )
+)
+def test_own_pauses_by_definition(events: list[tuple[bool, str, str, float]]) -> None:
+    """The rule, written down once more over the whole history of each kind of request."""
     throttling = Throttling()
     now = 0.0
-    answered: list[tuple[str, float]] = []
-    throttled: list[tuple[str, float]] = []
-    for is_answer, subject, passed in events:
+    answered: list[tuple[str, str, float, int]] = []
+    throttled: list[tuple[str, str, float, int]] = []
+    never = ("", "", -math.inf, -1)
+
+    def latest(of: list[tuple[str, str, float, int]], kind: str, but: str) -> tuple[float, int]:
+        *_, at, order = next((e for e in reversed(of) if e[0] == kind and e[1] != but), never)
+        return at, order
+
+    for number, (is_answer, kind, subject, passed) in enumerate(events):
         now += passed
+        event = (kind, subject, now, number)
         if is_answer:
-            throttling.answered(subject, now)
-            answered.append((subject, now))
+            throttling.answered(kind, subject, now)
+            answered.append(event)
             continue
+        others_answered, others_throttled = (
+            latest(of, kind, subject) for of in (answered, throttled)
+        )
+        own = [order for k, s, _, order in throttled if (k, s) == (kind, subject)]
         recent = now - EVIDENCE_SECONDS
-        others_answered = any(s != subject and at >= recent for s, at in answered)
-        others_throttled = any(s != subject and at >= recent for s, at in throttled)
-        again = bool(throttled) and throttled[-1][0] == subject
-        expected = bool(subject) and not others_throttled and (others_answered or again)
-        assert throttling.is_own(subject, now) == expected
-        throttled.append((subject, now))
+        suspicious = others_throttled[0] >= recent and others_throttled[1] > others_answered[1]
+        answered_since = bool(own) and others_answered[1] > own[-1]
+        expected = bool(subject) and (answered_since or not suspicious)
+        assert throttling.is_own(kind, subject, now) == expected
+        throttled.append(event)
+
+
+def test_forty_throttled_users_beside_others_who_are_answered_pause_nobody() -> None:
+    """Since the last of them was throttled somebody was answered, so the service is not meant."""
+    throttling = Throttling()
+    for number in range(40):
+        throttling.answered("GET $value", f"good {number}", 7.0)
+        assert throttling.is_own("GET $value", f"poisoned {number}", 7.0)
+
+
+def test_a_service_that_throttles_everybody_is_found_by_the_second_refusal() -> None:
+    """Nobody is answered after the first one."""
+    throttling = Throttling()
+    throttling.answered("GET $value", "good", 0)
+    assert throttling.is_own("GET $value", "first", 1)
+    assert not throttling.is_own("GET $value", "second", 1)
+    assert not throttling.is_own("GET $value", "third", 1)
+
+
+def test_one_kind_of_request_proves_nothing_for_another() -> None:
+    """SharePoint may refuse profile writes while it takes uploads."""
+    throttling = Throttling()
+    write = kind_of("POST", "https://x/_vti_bin/client.svc/ProcessQuery")
+    upload = kind_of("POST", "https://x/_api/web/f(decodedUrl='/a')/Files/AddUsingPath(x='y')")
+    for number in range(9):
+        throttling.answered(upload, f"user {number}", float(number))
+        assert throttling.is_own(write, f"user {number}", number + 0.5) is (number == 0)
 
 
 # Patience
