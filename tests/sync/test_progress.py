@@ -77,6 +77,14 @@ def test_a_candidate_for_removal_is_counted_later() -> None:
     assert desk.run.removal_candidates == 3
 
 
+@pytest.mark.parametrize(("mode", "noted"), [("dry-run", [ANN.id]), ("sync", [])])
+def test_a_dry_run_notes_its_candidates(mode: str, noted: list[str]) -> None:
+    """Its records are not saved, so its document has to tell."""
+    desk = RunDesk(run={"mode": mode})
+    desk.progress.account([result(ANN, Outcome.REMOVAL_PENDING, gone(ANN, kept(ANN)))])
+    assert (desk.run.candidates, desk.run.removal_candidates) == (noted, 1)
+
+
 def test_only_who_is_up_to_the_cursor_is_named() -> None:
     """Whoever is behind it comes by themselves, and nobody is named twice."""
     desk = RunDesk(run={"cursor": BEN.id})

@@ -210,7 +210,7 @@ def test_shards_of_people_outside_the_scope_count_their_photos() -> None:
 
 def test_candidates_are_not_counted_yet() -> None:
     """Whose photo is confirmed gone is counted when that is decided; their shard is noted."""
-    desk = Desk([ANN, BEN], settings={"REMOVAL_CONFIRMATIONS": "1"}, policy={"confirmations": 1})
+    desk = Desk([ANN, BEN], run={"confirmations": 1}, policy={"confirmations": 1})
     desk.know([ANN, BEN])
     del desk.graph.photos[ANN.id]
     desk.go()
