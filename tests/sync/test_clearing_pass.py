@@ -37,7 +37,7 @@ class Desk(RunDesk):
             self.checkpoint.records[one.id] = gone(one, kept(one))
             del self.graph.photos[one.id]
         self.run.removal_candidates = len(people)
-        self.canaries = Canaries(self.graph, self.sharepoint, self.clock)
+        self.canaries = Canaries(self.graph, self.sharepoint, self.checkpoint, self.clock)
 
     def go(self) -> None:
         """Clear what is to be cleared."""
@@ -96,9 +96,16 @@ def test_candidates_are_those_behind_the_cursor() -> None:
         user(4).id: gone(user(4), kept(user(4)), runs=1),
     }
     shard = Shard("00", "1", records)
-    assert candidates(shard, a_run(), 2) == [ANN, BEN, CAM]
-    assert candidates(shard, a_run(cursor=ANN.id), 2) == [BEN, CAM]
-    assert candidates(shard, a_run(), 1) == [ANN, BEN, CAM, user(4)]
+    assert candidates(shard, a_run()) == [ANN, BEN, CAM]
+    assert candidates(shard, a_run(cursor=ANN.id)) == [BEN, CAM]
+    assert candidates(shard, a_run(confirmations=1)) == [ANN, BEN, CAM, user(4)]
+
+
+def test_a_dry_run_knows_its_candidates_by_their_ids() -> None:
+    """It saves no records that would tell."""
+    shard = Shard("00", "1", {ANN.id: kept(ANN), BEN.id: kept(BEN), CAM.id: gone(CAM, kept(CAM))})
+    run = a_run(mode="dry-run", candidates=[ANN.id, BEN.id], cursor=ANN.id)
+    assert candidates(shard, run) == [BEN, CAM]
 
 
 def test_removals_that_died_before_they_were_counted() -> None:
@@ -185,12 +192,17 @@ def test_more_than_the_limit_allows_is_held_back() -> None:
     assert (run.clearing, run.cursor) == ([], "")
 
 
-def test_a_decision_is_made_once() -> None:
-    """A setting that changes between two firings of a run does not change what it removes."""
+def test_whoever_lowers_the_limit_in_between_keeps_the_rest() -> None:
+    """The decision is made again by a firing that goes on, unless it held back already."""
     desk = Desk(ANN, run={"removal_limit": 5}, settings={"REMOVAL_LIMIT": "0"})
     desk.go()
-    assert desk.counts() == {"removed": 1}
-    assert desk.run.removal_limit == 5
+    assert desk.counts() == {"removal_pending": 1}
+    assert desk.run.removal_limit == 0
+    note = "held back: too many"
+    desk = Desk(ANN, run={"removal_limit": 0, "removal_note": note})
+    desk.go()
+    assert desk.counts() == {"removal_pending": 1}
+    assert (desk.run.removal_limit, desk.run.removal_note) == (0, note)
 
 
 def test_a_setting_that_forbids_removals_holds() -> None:
@@ -366,12 +378,29 @@ def test_leavers_are_cleared_after_the_removals() -> None:
 
 
 def test_leavers_are_held_back_with_the_removals() -> None:
-    """All or none."""
+    """All or none; those of other shards before them are counted, too."""
     desk = Desk(ANN, run={"leavers_held_back": 1}, settings={"REMOVAL_LIMIT": "1"})
+    desk.run.leaver_candidates = 1
     leaver(desk, BEN)
     desk.go()
     assert (desk.run.leavers_cleared, desk.run.leavers_held_back) == (0, 2)
     assert desk.calls("recycle", "users") == []
+
+
+@pytest.mark.parametrize(
+    ("cleared", "held_back", "expected"), [(0, 0, 1), (1, 0, 0), (0, 1, 0), (0, 5, 0)]
+)
+def test_no_more_leavers_than_the_limit_has_seen(
+    cleared: int, held_back: int, expected: int
+) -> None:
+    """Midnight may let more be due than were candidates: the first go, the rest waits."""
+    desk = Desk(run={"leavers_cleared": cleared, "leavers_held_back": held_back})
+    leaver(desk, ANN)
+    leaver(desk, BEN)
+    desk.run.leaver_candidates = 1
+    desk.go()
+    assert desk.run.leavers_cleared == cleared + expected
+    assert desk.calls("recycle") == [ANN.id][:expected]
 
 
 def test_leavers_add_up_over_shards() -> None:
