@@ -125,15 +125,15 @@ class Checkpoint:
                 if error.status_code != 412 and code_of(error) != "BlobNotFound":  # noqa: PLR2004
                     raise
 
-    def shards(self) -> list[str]:
-        """Names of the shards that there are.
+    def shards(self) -> dict[str, int]:
+        """The shards that there are, in order: their bytes by name.
 
         Raises:
             StateError: storage failed.
         """
         with storage_errors("list the shards"):
-            blobs = list(self.container.list_blob_names(name_starts_with="state/"))
-        return [found[1] for blob in blobs if (found := _SHARD.fullmatch(blob))]
+            blobs = list(self.container.list_blobs(name_starts_with="state/"))
+        return {found[1]: blob.size for blob in blobs if (found := _SHARD.fullmatch(blob.name))}
 
     def load(self, name: str) -> Shard:
         """Read a shard; one that is missing is empty, one that is broken is set aside first.

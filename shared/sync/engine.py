@@ -54,6 +54,10 @@ UNFINISHED_USERS = 300
 """Users in windows at once. Beside 100 compared users and 100 being compared this is what a crash
 can cost at most."""
 
+PROBES = 20
+"""After the last firing was stopped, so many users at most are tried one by one: on a night on
+which nobody needs to be written, the rest must not wait for a proof."""
+
 WINDOW_SECONDS = 60.0
 """So long at most a user waits for a window to fill."""
 
@@ -130,6 +134,7 @@ class Engine:
         self.deferred: list[str] = []
         """Users who were not finished, because the run has to end."""
         self._reverified = 0
+        self._probed = 0
         self.window_users = WINDOW_USERS
         """Users who fill a window."""
 
@@ -205,8 +210,9 @@ class Engine:
         Args:
             is_complete: tells whether all users of a shard have been compared.
         """
-        while self._health.probing and self._window.fetches and not self.ended:
+        while self._must_probe():
             # The last firing was stopped: one user shows whether writing works again.
+            self._probed += 1
             self._take_on(self._window.split_one())
             while self._in_flight:
                 self._wait_for_writes()
@@ -221,8 +227,19 @@ class Engine:
             self._compared = 0
             self._take_on(self._window.split(is_complete))
         self._finish_written()
-        while sum(map(len, self._in_flight)) > UNFINISHED_USERS:
+        while self._in_flight and (
+            sum(map(len, self._in_flight)) > UNFINISHED_USERS
+            or self._shards.records_of(self._held()) > RECORDS_IN_MEMORY
+        ):
             self._wait_for_writes()
+
+    def _must_probe(self) -> bool:
+        return (
+            self._health.probing
+            and self._probed < PROBES
+            and bool(self._window.fetches)
+            and self.ended is None
+        )
 
     def drain(self) -> None:
         """Finish everything that was begun."""
@@ -321,7 +338,7 @@ class Engine:
         if self.ended:
             self.deferred += window.fetches
             return []
-        self._reverified += sum(fetch.verify for _, fetch in window.fetches.values())
+        window.looks = {key for key, (_, fetch) in window.fetches.items() if fetch.verify}
         return self._window_reader.read(window)
 
     def _on_dispute(self, window: Window, user: User) -> None:
@@ -362,6 +379,10 @@ class Engine:
             wait(futures, return_when=FIRST_COMPLETED)
         self._finish_written()
 
+    def _held(self) -> set[str]:
+        """Names of the shards that windows keep in memory until their writes have ended."""
+        return {name for window in self._in_flight for name in window.shards()}
+
     def _finish_written(self) -> None:
         """Finish the windows whose writes have ended."""
         for window in [window for window in self._in_flight if window.written]:
@@ -396,6 +417,7 @@ class Engine:
                 finished.append(_result(user, _DISPUTED, self._shards.record(user_id)))
             else:
                 self.put_aside.append(user_id)
+        self._reverified += sum(result.user.id in window.looks for result in finished)
         self._account(finished)
 
 

@@ -29,6 +29,10 @@ class Shards:
         """How many records are in memory."""
         return sum(len(shard.records) for shard in self._loaded.values())
 
+    def records_of(self, names: Iterable[str]) -> int:
+        """How many records some of the shards in memory have."""
+        return sum(len(self._loaded[name].records) for name in names)
+
     def load(self, names: Iterable[str], *, keep: Iterable[str]) -> None:
         """Load shards, and let go of all others but those to keep.
 

@@ -185,10 +185,14 @@ class UserSync:
 
         A profile that names another picture than ours is left as it is. Files that version 1 named
         after a user principal name stay, because two users may share them.
+
+        Raises:
+            RequestRejected: the picture is on a host that is not this tenant's any more.
         """
         detail, photo = "", record.photo
         if photo is not None:
             location = photo.location
+            self._sharepoint.require(location)
             if not profile.picture_url or profile.names(location):
                 self._sharepoint.hide(user.upn, location, patience)
             if location.prefix != user.id:

@@ -42,6 +42,7 @@ class Window:
         settled: users who are finished as soon as their record is saved.
         changes: records to save that finish nobody; None drops one.
         writes: what is being written.
+        looks: users at whom it looks because of their age.
         opened: monotonic seconds.
     """
 
@@ -51,6 +52,7 @@ class Window:
     settled: dict[str, tuple[User, Settled]] = field(default_factory=dict)
     changes: dict[str, Record | None] = field(default_factory=dict)
     writes: dict[str, tuple[Prepared, Future[Settled | WriteFailed]]] = field(default_factory=dict)
+    looks: set[str] = field(default_factory=set)
     opened: float = field(init=False)
     _patience: dict[str, Patience] = field(default_factory=dict, init=False)
 
