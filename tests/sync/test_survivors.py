@@ -168,15 +168,16 @@ def test_a_listing_of_slow_pages_goes_on_where_it_was(world: Make) -> None:
         here.tenant.faults.add(
             Fault("call", operation=operation, times=None, action=lambda: here.clock.advance(35))
         )
-    for firings in range(1, 8):
+    firings, listed = 0, 0
+    while not listed and firings < 8:
+        firings += 1
         run = here.fire(TIME_BUDGET_SECONDS="60")
         assert run.status == "interrupted"
-        if run.listed:
-            break
-        assert outcomes(run) == {}
+        listed = run.listed
+        assert listed or outcomes(run) == {}
         here.clock.advance(900)
     assert 1 < firings <= 4
-    assert run.listed == 2500
+    assert listed == 2500
     assert run.firings == firings
     answered = here.tenant.tape.entries(operation="users.list")
     # A page whose answer came too late is asked for once more, a saved one never.
