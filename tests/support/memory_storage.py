@@ -24,8 +24,8 @@ class MemoryCheckpoint(Checkpoint):
         self.meddle: Callable[[str, Mapping[str, Record | None]], None] = lambda _, __: None
         self.save_error: PhotoSyncError | None = None
 
-    def shards(self) -> list[str]:
-        return sorted({*map(shard_of, self.records), *self.extra})
+    def shards(self) -> dict[str, int]:
+        return dict.fromkeys(sorted({*map(shard_of, self.records), *self.extra}), 2)
 
     def load(self, name: str) -> Shard:
         self.tape.append(("load", name))

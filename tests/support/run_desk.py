@@ -48,13 +48,8 @@ class RunDesk(Ports):
         self.blobs = MemoryRunBlobs(self.run, self.tape)
         self.meter = Meter()
         self.settings: Settings = load({**SETTINGS, **(settings or {})})
-        self.progress = Progress(
-            self.run,
-            self.blobs,
-            self.meter,
-            self.clock,
-            confirmations=self.settings.removal_confirmations,
-        )
+        self.run.confirmations = self.run.confirmations or self.settings.removal_confirmations
+        self.progress = Progress(self.run, self.blobs, self.meter, self.clock)
         self.health = Health(self._canary, home=HOST, probing=probing)
         self.healthy = healthy
         self.asked_about: list[tuple[str, str]] = []

@@ -37,7 +37,7 @@ class Desk(RunDesk):
             self.checkpoint.records[one.id] = gone(one, kept(one))
             del self.graph.photos[one.id]
         self.run.removal_candidates = len(people)
-        self.canaries = Canaries(self.graph, self.sharepoint, self.clock)
+        self.canaries = Canaries(self.graph, self.sharepoint, self.checkpoint, self.clock)
 
     def go(self) -> None:
         """Clear what is to be cleared."""
@@ -96,9 +96,10 @@ def test_candidates_are_those_behind_the_cursor() -> None:
         user(4).id: gone(user(4), kept(user(4)), runs=1),
     }
     shard = Shard("00", "1", records)
-    assert candidates(shard, a_run(), 2) == [ANN, BEN, CAM]
-    assert candidates(shard, a_run(cursor=ANN.id), 2) == [BEN, CAM]
-    assert candidates(shard, a_run(), 1) == [ANN, BEN, CAM, user(4)]
+    two, one = {"confirmations": 2}, {"confirmations": 1}
+    assert candidates(shard, a_run(**two)) == [ANN, BEN, CAM]
+    assert candidates(shard, a_run(**two, cursor=ANN.id)) == [BEN, CAM]
+    assert candidates(shard, a_run(**one)) == [ANN, BEN, CAM, user(4)]
 
 
 def test_removals_that_died_before_they_were_counted() -> None:
@@ -185,11 +186,20 @@ def test_more_than_the_limit_allows_is_held_back() -> None:
     assert (run.clearing, run.cursor) == ([], "")
 
 
-def test_a_decision_is_made_once() -> None:
-    """A setting that changes between two firings of a run does not change what it removes."""
+def test_a_limit_that_was_lowered_holds() -> None:
+    """Also between two firings that remove: whoever lowers it wants to keep what is left."""
     desk = Desk(ANN, run={"removal_limit": 5}, settings={"REMOVAL_LIMIT": "0"})
     desk.go()
-    assert desk.counts() == {"removed": 1}
+    assert desk.counts() == {"removal_pending": 1}
+    assert desk.run.removal_limit == 0
+
+
+def test_what_is_held_back_stays_held_back_in_this_run() -> None:
+    """A limit that was raised meanwhile holds from the next run on."""
+    note = "held back: 9 removals are more than REMOVAL_LIMIT allows (5)"
+    desk = Desk(ANN, run={"removal_limit": 5, "removal_note": note})
+    desk.go()
+    assert desk.counts() == {"removal_pending": 1}
     assert desk.run.removal_limit == 5
 
 
@@ -367,7 +377,8 @@ def test_leavers_are_cleared_after_the_removals() -> None:
 
 def test_leavers_are_held_back_with_the_removals() -> None:
     """All or none."""
-    desk = Desk(ANN, run={"leavers_held_back": 1}, settings={"REMOVAL_LIMIT": "1"})
+    earlier = {"leavers_held_back": 1, "leaver_candidates": 1}
+    desk = Desk(ANN, run=earlier, settings={"REMOVAL_LIMIT": "1"})
     leaver(desk, BEN)
     desk.go()
     assert (desk.run.leavers_cleared, desk.run.leavers_held_back) == (0, 2)

@@ -276,7 +276,6 @@ def test_forty_users_in_two_hundred_are_throttled(world: Make, operation: str) -
     assert spent <= PATIENCE_SECONDS
 
 
-
 @pytest.mark.parametrize("operation", ["photo.batch", "photo.bytes", "profile.batch"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_five_minutes_for_everybody(world: Make, operation: str, status: int) -> None:
