@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from shared.errors import PhotoSyncError, ProfileMissing, ServiceError
+from shared.errors import Evidence, PhotoSyncError, ProfileMissing, RequestRejected, ServiceError
 from shared.graph import Graph, NoPhoto, Seen, Unknown, Version
 from shared.http import Patience
 from shared.model import ThumbnailLocation, User
@@ -153,6 +153,10 @@ class MemorySharePoint(SharePoint):
 
     def accepts(self, location: ThumbnailLocation) -> bool:
         return location.host not in self.foreign
+
+    def require(self, location: ThumbnailLocation) -> None:
+        if not self.accepts(location):
+            raise RequestRejected(Evidence("sharepoint", "GET", location.host))
 
     def has_content(
         self,

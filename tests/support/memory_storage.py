@@ -20,12 +20,14 @@ class MemoryCheckpoint(Checkpoint):
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.records: dict[str, Record] = {}
-        self.extra: list[str] = []
         self.meddle: Callable[[str, Mapping[str, Record | None]], None] = lambda _, __: None
         self.save_error: PhotoSyncError | None = None
 
     def shards(self) -> dict[str, int]:
-        return dict.fromkeys(sorted({*map(shard_of, self.records), *self.extra}), 2)
+        return {name: len(self._shard(name).records) * 500 for name in self._names()}
+
+    def _names(self) -> list[str]:
+        return sorted(set(map(shard_of, self.records)))
 
     def load(self, name: str) -> Shard:
         self.tape.append(("load", name))

@@ -23,7 +23,17 @@ SETTINGS = {"SHAREPOINT_TENANT": "contoso", "AzureWebJobsStorage": "UseDevelopme
 def a_run(**changes: Any) -> Run:
     """A run whose listing is complete."""
     started = iso(NOW - 60)
-    run = Run(RUN, "2.0.0", "timer", "sync", "scope", started, listed=100, previous_listed=100)
+    run = Run(
+        RUN,
+        "2.0.0",
+        "timer",
+        "sync",
+        "scope",
+        started,
+        listed=100,
+        previous_listed=100,
+        confirmations=2,
+    )
     return replace(run, **{"phase": "users", **changes})
 
 
@@ -48,7 +58,6 @@ class RunDesk(Ports):
         self.blobs = MemoryRunBlobs(self.run, self.tape)
         self.meter = Meter()
         self.settings: Settings = load({**SETTINGS, **(settings or {})})
-        self.run.confirmations = self.run.confirmations or self.settings.removal_confirmations
         self.progress = Progress(self.run, self.blobs, self.meter, self.clock)
         self.health = Health(self._canary, home=HOST, probing=probing)
         self.healthy = healthy

@@ -8,7 +8,7 @@ import pytest
 from shared.checkpoint import Missing, Photo, Shard
 from shared.config import FILTER_OF_VERSION_1
 from shared.errors import DeadlineExceeded, TokenUnavailable, Unavailable
-from shared.model import Outcome, ThumbnailLocation, User
+from shared.model import Outcome, User
 from shared.sync.canary import Canaries
 from shared.sync.clearing_pass import ClearingPass
 from shared.sync.removals import (
@@ -19,7 +19,7 @@ from shared.sync.removals import (
     due_leavers,
     uncounted,
 )
-from tests.support.people import DAY, NOW, RUN, failure_of, ids, kept, place, user, users
+from tests.support.people import DAY, RUN, failure_of, ids, kept, place, user, users
 from tests.support.run_desk import RunDesk, a_run, gone
 
 ANN, BEN, CAM = users(3)
@@ -96,10 +96,16 @@ def test_candidates_are_those_behind_the_cursor() -> None:
         user(4).id: gone(user(4), kept(user(4)), runs=1),
     }
     shard = Shard("00", "1", records)
-    two, one = {"confirmations": 2}, {"confirmations": 1}
-    assert candidates(shard, a_run(**two)) == [ANN, BEN, CAM]
-    assert candidates(shard, a_run(**two, cursor=ANN.id)) == [BEN, CAM]
-    assert candidates(shard, a_run(**one)) == [ANN, BEN, CAM, user(4)]
+    assert candidates(shard, a_run()) == [ANN, BEN, CAM]
+    assert candidates(shard, a_run(cursor=ANN.id)) == [BEN, CAM]
+    assert candidates(shard, a_run(confirmations=1)) == [ANN, BEN, CAM, user(4)]
+
+
+def test_a_dry_run_knows_its_candidates_by_their_ids() -> None:
+    """It saves no records that would tell."""
+    shard = Shard("00", "1", {ANN.id: kept(ANN), BEN.id: kept(BEN), CAM.id: gone(CAM, kept(CAM))})
+    run = a_run(mode="dry-run", candidates=[ANN.id, BEN.id], cursor=ANN.id)
+    assert candidates(shard, run) == [BEN, CAM]
 
 
 def test_removals_that_died_before_they_were_counted() -> None:
@@ -186,21 +192,17 @@ def test_more_than_the_limit_allows_is_held_back() -> None:
     assert (run.clearing, run.cursor) == ([], "")
 
 
-def test_a_limit_that_was_lowered_holds() -> None:
-    """Also between two firings that remove: whoever lowers it wants to keep what is left."""
+def test_whoever_lowers_the_limit_in_between_keeps_the_rest() -> None:
+    """The decision is made again by a firing that goes on, unless it held back already."""
     desk = Desk(ANN, run={"removal_limit": 5}, settings={"REMOVAL_LIMIT": "0"})
     desk.go()
     assert desk.counts() == {"removal_pending": 1}
     assert desk.run.removal_limit == 0
-
-
-def test_what_is_held_back_stays_held_back_in_this_run() -> None:
-    """A limit that was raised meanwhile holds from the next run on."""
-    note = "held back: 9 removals are more than REMOVAL_LIMIT allows (5)"
-    desk = Desk(ANN, run={"removal_limit": 5, "removal_note": note})
+    note = "held back: too many"
+    desk = Desk(ANN, run={"removal_limit": 0, "removal_note": note})
     desk.go()
     assert desk.counts() == {"removal_pending": 1}
-    assert desk.run.removal_limit == 5
+    assert (desk.run.removal_limit, desk.run.removal_note) == (0, note)
 
 
 def test_a_setting_that_forbids_removals_holds() -> None:
@@ -376,13 +378,29 @@ def test_leavers_are_cleared_after_the_removals() -> None:
 
 
 def test_leavers_are_held_back_with_the_removals() -> None:
-    """All or none."""
-    earlier = {"leavers_held_back": 1, "leaver_candidates": 1}
-    desk = Desk(ANN, run=earlier, settings={"REMOVAL_LIMIT": "1"})
+    """All or none; those of other shards before them are counted, too."""
+    desk = Desk(ANN, run={"leavers_held_back": 1}, settings={"REMOVAL_LIMIT": "1"})
+    desk.run.leaver_candidates = 1
     leaver(desk, BEN)
     desk.go()
     assert (desk.run.leavers_cleared, desk.run.leavers_held_back) == (0, 2)
     assert desk.calls("recycle", "users") == []
+
+
+@pytest.mark.parametrize(
+    ("cleared", "held_back", "expected"), [(0, 0, 1), (1, 0, 0), (0, 1, 0), (0, 5, 0)]
+)
+def test_no_more_leavers_than_the_limit_has_seen(
+    cleared: int, held_back: int, expected: int
+) -> None:
+    """Midnight may let more be due than were candidates: the first go, the rest waits."""
+    desk = Desk(run={"leavers_cleared": cleared, "leavers_held_back": held_back})
+    leaver(desk, ANN)
+    leaver(desk, BEN)
+    desk.run.leaver_candidates = 1
+    desk.go()
+    assert desk.run.leavers_cleared == cleared + expected
+    assert desk.calls("recycle") == [ANN.id][:expected]
 
 
 def test_leavers_add_up_over_shards() -> None:
