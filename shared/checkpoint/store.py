@@ -144,12 +144,19 @@ class Checkpoint:
             records = parse_or_set_aside(self.container, blob, data, parse_shard, self.log) or {}
         return Shard(name, etag, records | self._remembered.get(name, {}))
 
-    def save(self, shard: Shard, changes: Mapping[str, Record | None]) -> tuple[Shard, set[str]]:
+    def save(
+        self,
+        shard: Shard,
+        changes: Mapping[str, Record | None],
+        seen: Mapping[str, Record | None] | None = None,
+    ) -> tuple[Shard, set[str]]:
         """Write changed records into a shard.
 
         Args:
             shard: as it was read; its version is the condition.
             changes: records by user id; None drops one.
+            seen: the records from which the changes were made, where that is longer ago than the
+                shard was read.
 
         Returns:
             The shard as it is now, and the ids of users whose picture somebody else changed
@@ -161,7 +168,7 @@ class Checkpoint:
         """
         if self._read_only:
             return self._remember(shard, changes), set()
-        base = shard.records
+        base = {**shard.records, **(seen or {})}
         for attempt in range(SAVE_ATTEMPTS):
             merged = {
                 user_id: merge(base.get(user_id), ours, shard.records.get(user_id))
