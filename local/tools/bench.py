@@ -15,7 +15,7 @@ from local.support.arguments import positive
 from local.support.azurite import Azurite
 from local.support.terminal import bold, table
 from local.tenant import Quotas
-from local.tools import bench_calls, bench_nights, bench_pace, photo_costs
+from local.tools import bench_calls, bench_nights, bench_pace, hourly, photo_costs
 from local.tools.bench_costs import (
     PRICES_FROM,
     PRICES_SEEN,
@@ -117,6 +117,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             failures += _calls(steps, azurite)
         if "costs" in parts and len(nights) > 1:
             _costs(steps, azurite, nights)
+            with steps.step(f"A day of hourly runs of {hourly.USERS} users, virtual time", 40):
+                hours = hourly.day(azurite)
+            print(bold("\nA day of hourly runs"))
+            print(hourly.summary(hours))
+            failures += ["a picture was stale after an hourly run"] * any(h.stale for h in hours)
     if "nights" in parts:
         with steps.step("Hostile photos", 60):
             photos = photo_costs.measure_all()
@@ -136,7 +141,7 @@ def _seconds(sizes: Sequence[int], courses: Sequence[Course], parts: Sequence[st
     if "pace" in parts:
         seconds += sum(course.seconds for course in courses)
     if "costs" in parts:
-        seconds += _TIMED_SECONDS * len(_TIMED_SIZES)
+        seconds += _TIMED_SECONDS * len(_TIMED_SIZES) + 40
     return seconds + 30 * ("calls" in parts)
 
 
