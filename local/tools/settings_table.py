@@ -1,4 +1,4 @@
-"""Write the table of settings in docs/deploy.md from the declarations: `python -m` this module.
+"""Write the settings in docs/reference.md from their declarations: `python -m` this module.
 
 The declarations in `shared/config/settings.py` are the only place where a setting is described;
 a test compares the page with them.
@@ -11,35 +11,41 @@ from pathlib import Path
 
 from shared.config import SETTINGS, Setting
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
-HEADING = "| Setting | Default | Accepted | Meaning |\n|---|---|---|---|\n"
-_TABLE = re.compile(re.escape(HEADING) + r"(?:\|.*\n)*")
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference.md"
+BEGIN = "<!-- Settings: written by `python -m local.tools.settings_table`. -->\n"
+END = "<!-- End of the settings. -->\n"
+_SETTINGS = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
 
 
-def row(setting: Setting) -> str:
-    """One row of the table, without the line's end."""
-    default = f"`{setting.default}`" if setting.default else ""
-    cells = [f"`{setting.name}`", default, setting.accepted, setting.meaning]
-    return f"| {' | '.join(cell.replace('|', r'\|') for cell in cells)} |"
+def entry(setting: Setting) -> str:
+    """One setting as the page shows it."""
+    meaning = setting.meaning[0].upper() + setting.meaning[1:]
+    default = f"`{setting.default}`" if setting.default else "none"
+    return (
+        f"### `{setting.name}`\n\n"
+        f"{meaning}.\n\n"
+        f"- Accepted: {setting.accepted}\n"
+        f"- Default: {default}\n"
+    )
 
 
-def with_table(text: str, settings: Iterable[Setting] = SETTINGS) -> str:
-    """The page with its table made anew.
+def with_settings(text: str, settings: Iterable[Setting] = SETTINGS) -> str:
+    """The page with its settings made anew.
 
     Raises:
-        ValueError: the page has no such table, or more than one.
+        ValueError: the page has no such place, or more than one.
     """
-    table = HEADING + "".join(f"{row(setting)}\n" for setting in settings)
-    replaced, count = _TABLE.subn(lambda _: table, text)
+    entries = BEGIN + "\n" + "\n".join(entry(setting) for setting in settings) + "\n" + END
+    replaced, count = _SETTINGS.subn(lambda _: entries, text)
     if count != 1:
-        raise ValueError(f"{count} tables of settings instead of 1")
+        raise ValueError(f"{count} places for the settings instead of 1")
     return replaced
 
 
 def main() -> int:
     """Rewrite the page."""
-    PAGE.write_text(with_table(PAGE.read_text("utf-8")), "utf-8")
-    print(f"Written: table of {len(SETTINGS)} settings in {PAGE.name}")
+    PAGE.write_text(with_settings(PAGE.read_text("utf-8")), "utf-8")
+    print(f"Written: {len(SETTINGS)} settings in {PAGE.name}")
     return 0
 
 

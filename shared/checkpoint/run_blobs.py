@@ -111,7 +111,7 @@ class RunBlobs:
             StateError: storage failed.
         """
         self._lease.check()
-        self._users.append(gzip.compress(dump({"schema": SCHEMA, **page}) + b"\n", 6))
+        self._users.append(gzip.compress(dump({"schema": SCHEMA, **page}) + b"\n", 6, mtime=0))
 
     def pages(self) -> Iterator[dict[str, Any]]:
         """The pages of the listing, in the order they came.

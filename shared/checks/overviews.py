@@ -108,7 +108,9 @@ def overview(app: App | ConfigurationError) -> Overview:
         app: the program, or what is wrong with its settings.
     """
     if isinstance(app, ConfigurationError):
-        remedy = "correct these settings: docs/operate.md, settings. Nothing else is checked before"
+        remedy = (
+            "correct these settings: docs/reference.md, settings. Nothing else is checked before"
+        )
         return None, [bad("settings", str(app), remedy)]
     return _overviews.of(app)
 

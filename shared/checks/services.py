@@ -161,7 +161,7 @@ class _Asked:
         except (PermissionMissing, AccessDenied) as error:
             return bad(name, str(error), token.grant())
         except TokenUnavailable as error:
-            return bad(name, str(error), "see docs/operate.md, tokens")
+            return bad(name, str(error), "see docs/reference.md, tokens")
         except (Throttled, DeadlineExceeded) as error:
             return bad(name, str(error), _AGAIN)
         except PhotoSyncError as error:

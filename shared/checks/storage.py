@@ -18,7 +18,7 @@ from shared.errors import PhotoSyncError, TokenUnavailable
 from shared.log import InvocationLog
 
 NAME = "storage"
-_MANUAL = "see docs/operate.md, storage"
+_MANUAL = "see docs/reference.md, storage"
 _ROLE = "Storage Blob Data Owner"
 _ACCOUNT_CODES = frozenset({"AccountIsDisabled", "AccountNotFound"})
 _ACCESS_CODES = frozenset(
@@ -74,7 +74,7 @@ def _cause(error: Exception, settings: Settings) -> tuple[str, str]:
         if isinstance(found, TokenUnavailable):
             return (
                 f"{where} cannot be opened, because the app's identity gives no token: {found}",
-                "see docs/operate.md, tokens",
+                "see docs/reference.md, tokens",
             )
         if isinstance(found, HttpResponseError):
             return _refusal(found, where, name, settings)

@@ -140,7 +140,7 @@ def _ask(app: App, resource: str, name: str, origin: str) -> Token:
 
 def _no_token(name: str, text: str) -> Check:
     if _NO_IDENTITY not in text:
-        return bad(name, text, "see docs/operate.md, tokens")
+        return bad(name, text, "see docs/reference.md, tokens")
     return bad(
         name,
         f"this app has no managed identity: {_NO_IDENTITY}",

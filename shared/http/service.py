@@ -41,7 +41,7 @@ from shared.http.response import (
     retry_after,
 )
 from shared.http.retry import RETRIED, THROTTLES, backoff, judged, pause_seconds
-from shared.http.throttling import Throttling
+from shared.http.throttling import Throttling, kind_of
 from shared.http.transport import Transport
 
 
@@ -225,7 +225,11 @@ class Service:
             response = replace(response, started_at=slot.started_at)
             self._note_announcement(response, slot)
             if response.ok:
-                self._throttling.answered(budget.subject_of(request), self.clock.monotonic())
+                self._throttling.answered(
+                    kind_of(request.method, request.url),
+                    budget.subject_of(request),
+                    self.clock.monotonic(),
+                )
                 self.limiter.succeeded()
                 return _Attempt(response, token)
             seconds = retry_after(response.headers, self.clock)
@@ -238,7 +242,11 @@ class Service:
             pause = _Pause(
                 pause_seconds(response, seconds, times),
                 own=not _quota_is_spent(response)
-                and self._throttling.is_own(budget.subject_of(request), self.clock.monotonic()),
+                and self._throttling.is_own(
+                    kind_of(request.method, request.url),
+                    budget.subject_of(request),
+                    self.clock.monotonic(),
+                ),
             )
             budget.meter.add(self.name, throttled=1)
             if not pause.own:

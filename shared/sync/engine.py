@@ -149,13 +149,14 @@ class Engine:
         return self._error or self._health.cause
 
     @property
-    def probing(self) -> bool:
-        """Whether users should be tried one by one, because the last firing was stopped."""
-        return self._health.probing
+    def compares_one_by_one(self) -> bool:
+        """Whether the last firing was stopped, and Graph has not answered since."""
+        return self._health.versions.probing
 
     def end(self, error: PhotoSyncError) -> None:
-        """Begin nothing more."""
-        self._error = self._error or error
+        """Begin nothing more; the first cause counts."""
+        if self.ended is None:
+            self._error = error
 
     def unfinished(self) -> list[str]:
         """Users who were compared and are neither counted nor put aside."""
@@ -214,6 +215,11 @@ class Engine:
         Args:
             is_complete: tells whether all users of a shard have been compared.
         """
+        while self._health.probing and self._window.fetches and not self.ended:
+            # The last firing was stopped: one user shows whether writing works again.
+            self._take_on(self._window.split_one())
+            while self._in_flight:
+                self._wait()
         if self._compared >= QUIET_USERS or self._is_full():
             self._compared = 0
             # Complete shards first: their users are all together, so one save serves them.
@@ -229,7 +235,7 @@ class Engine:
         window = self._window
         age = self._clock.monotonic() - window.opened
         return bool(window) and (
-            len(window) >= (1 if self.probing else self.window_users)
+            len(window) >= self.window_users
             or age >= WINDOW_SECONDS
             or self._shards.records(window.shards()) >= RECORDS_IN_MEMORY
         )
@@ -328,10 +334,6 @@ class Engine:
         window.seen |= {user_id: self._shards.record(user_id) for user_id in fetches}
         reader = WindowReader(self._reader, dict(window.seen), self._now(), window.patience)
         window.reading = self._windows.submit(reader.read, dict(fetches))
-        if self.probing:
-            # While users are tried one by one, the next one comes after this one was read.
-            wait([window.reading])
-            self._write_read(window)
 
     def _write_read(self, window: Window) -> None:
         """Withdraw the records of a window that was read, and hand its writes to the workers."""

@@ -99,14 +99,14 @@ class UsersPass:
             self._checkpoint.shards(),
             after_shard=run.shard,
             after_user=run.cursor,
-            size=lambda: 1 if engine.probing else STEP_USERS,
+            size=lambda: 1 if engine.compares_one_by_one else STEP_USERS,
         )
         step, asked = self._ask(portions)
         while step:
             # While users are tried one by one, nobody is asked about ahead of their turn.
-            probing = engine.probing
+            alone = engine.compares_one_by_one
             ahead: tuple[Step | None, list[Future[Versions]]] = (None, [])
-            if not probing:
+            if not alone:
                 ahead = self._ask(portions)
             self._take(step, asked)
             if step.users:
@@ -116,7 +116,7 @@ class UsersPass:
             if step.complete:
                 run.shard = step.complete[-1]
             self._advance()
-            step, asked = self._ask(portions) if probing else ahead
+            step, asked = self._ask(portions) if alone else ahead
 
     def _ask(self, portions: Iterator[Step]) -> tuple[Step | None, list[Future[Versions]]]:
         step = next(portions, None)

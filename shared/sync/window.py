@@ -123,6 +123,13 @@ class Window:
             other.writes[user_id] = self.writes.pop(user_id)
             other.seen[user_id] = self.seen[user_id]
 
+    def split_one(self) -> "Window":
+        """A window with one of the users whose photo is to be read, who leaves this one."""
+        taken = Window(self.clock, self.last_try)
+        user_id = next(iter(self.fetches))
+        taken.fetches[user_id] = self.fetches.pop(user_id)
+        return taken
+
     def split(self, belongs: Callable[[str], bool]) -> "Window":
         """A window with the users of some shards, who leave this one; the others came later.
 

@@ -545,7 +545,7 @@ def test_an_error_that_is_no_sign_of_another_writer(fire: Fire, faults: BlobFaul
 
 def packed(*documents: object) -> bytes:
     """Pages as they are stored."""
-    return b"".join(gzip.compress(json.dumps(value).encode() + b"\n") for value in documents)
+    return b"".join(gzip.compress(json.dumps(value).encode() + b"\n", mtime=0) for value in documents)
 
 
 WHOLE = packed(PAGE | {"schema": 1})
@@ -562,12 +562,12 @@ WHOLE = packed(PAGE | {"schema": 1})
         WHOLE + b"junk",
         WHOLE[:15] + b"\xff\xff\xff" + WHOLE[18:],
         WHOLE[:-8] + b"\0\0\0\0" + WHOLE[-4:],
-        gzip.compress(b'{"schema":1}'),
-        gzip.compress(b"\n"),
-        gzip.compress(b"[]\n"),
-        gzip.compress(b'{"users":[]}\n'),
-        gzip.compress(b"[" * 100_000 + b"\n"),
-        gzip.compress(b'{"schema":1,"users":\xff}\n'),
+        gzip.compress(b'{"schema":1}', mtime=0),
+        gzip.compress(b"\n", mtime=0),
+        gzip.compress(b"[]\n", mtime=0),
+        gzip.compress(b'{"users":[]}\n', mtime=0),
+        gzip.compress(b"[" * 100_000 + b"\n", mtime=0),
+        gzip.compress(b'{"schema":1,"users":\xff}\n', mtime=0),
     ],
 )
 def test_a_broken_listing(fire: Fire, container: ContainerClient, data: bytes) -> None:
@@ -577,7 +577,7 @@ def test_a_broken_listing(fire: Fire, container: ContainerClient, data: bytes) -
         list(fire().blobs.pages())
 
 
-@pytest.mark.parametrize("data", [b"", gzip.compress(b"")])
+@pytest.mark.parametrize("data", [b"", gzip.compress(b"", mtime=0)])
 def test_an_empty_listing(fire: Fire, container: ContainerClient, data: bytes) -> None:
     """A listing that was created and not written has no pages."""
     put(container, USERS, data)
@@ -593,7 +593,7 @@ def test_a_listing_of_a_newer_version(fire: Fire, container: ContainerClient) ->
 
 def test_a_listing_that_unpacks_to_much_more(fire: Fire, container: ContainerClient) -> None:
     """A page that unpacks to gigabytes is refused at a few megabytes."""
-    chunk = gzip.compress(b"x" * 1_000_000)
+    chunk = gzip.compress(b"x" * 1_000_000, mtime=0)
     put(container, USERS, packed(PAGE | {"schema": 1}) + chunk * 200)
     pages = fire().blobs.pages()
     tracemalloc.start()

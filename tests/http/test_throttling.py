@@ -1,5 +1,6 @@
 """Whose pause it is, and how long one user is waited for."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,7 +18,7 @@ from shared.errors import (
     Throttled,
 )
 from shared.http import THROTTLES, Budget, Patience, Request, Service
-from shared.http.throttling import EVIDENCE_SECONDS, Throttling
+from shared.http.throttling import EVIDENCE_SECONDS, Throttling, kind_of
 from tests.support.scripted_service import Loopback, answer, budget, client
 
 GOOD = answer(200, {"value": 1})
@@ -204,26 +205,68 @@ SUBJECTS = st.sampled_from(["", "a", "b", "c"])
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.booleans(), SUBJECTS, st.floats(0, 15)), max_size=40))
-def test_own_pauses_by_definition(events: list[tuple[bool, str, float]]) -> None:
-    """The rule, written down once more over the whole history."""
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.sampled_from("xy"), SUBJECTS, st.floats(0, 15)), max_size=40
+    )
+)
+def test_own_pauses_by_definition(events: list[tuple[bool, str, str, float]]) -> None:
+    """The rule, written down once more over the whole history of each kind of request."""
     throttling = Throttling()
     now = 0.0
-    answered: list[tuple[str, float]] = []
-    throttled: list[tuple[str, float]] = []
-    for is_answer, subject, passed in events:
+    answered: list[tuple[str, str, float]] = []
+    throttled: list[tuple[str, str, float]] = []
+
+    def latest(of: list[tuple[str, str, float]], kind: str, but: str) -> float:
+        return max((at for k, s, at in of if k == kind and s != but), default=-math.inf)
+
+    for is_answer, kind, subject, passed in events:
         now += passed
         if is_answer:
-            throttling.answered(subject, now)
-            answered.append((subject, now))
+            throttling.answered(kind, subject, now)
+            answered.append((kind, subject, now))
             continue
+        others_answered = latest(answered, kind, subject)
+        others_throttled = latest(throttled, kind, subject)
+        own = [at for k, s, at in throttled if k == kind and s == subject]
+        last = next((s for k, s, _ in reversed(throttled) if k == kind), None)
         recent = now - EVIDENCE_SECONDS
-        others_answered = any(s != subject and at >= recent for s, at in answered)
-        others_throttled = any(s != subject and at >= recent for s, at in throttled)
-        again = bool(throttled) and throttled[-1][0] == subject
-        expected = bool(subject) and not others_throttled and (others_answered or again)
-        assert throttling.is_own(subject, now) == expected
-        throttled.append((subject, now))
+        suspicious = others_throttled >= max(recent, others_answered)
+        expected = bool(subject) and (
+            (bool(own) and others_answered > own[-1])
+            or (not suspicious and (last == subject or others_answered >= recent))
+        )
+        assert throttling.is_own(kind, subject, now) == expected
+        throttled.append((kind, subject, now))
+
+
+def test_forty_throttled_users_beside_others_who_are_answered_pause_nobody() -> None:
+    """Since the last of them was throttled somebody was answered, so the service is not meant."""
+    throttling = Throttling()
+    for number in range(40):
+        throttling.answered("GET $value", f"good {number}", float(number))
+        assert throttling.is_own("GET $value", f"poisoned {number}", number + 0.5)
+
+
+def test_a_service_that_throttles_everybody_is_found_by_the_second_refusal() -> None:
+    """Nobody is answered after the first one."""
+    throttling = Throttling()
+    throttling.answered("GET $value", "good", 0)
+    assert throttling.is_own("GET $value", "first", 1)
+    assert not throttling.is_own("GET $value", "second", 1)
+    assert not throttling.is_own("GET $value", "third", 1)
+
+
+def test_one_kind_of_request_proves_nothing_for_another() -> None:
+    """SharePoint may refuse profile writes while it takes uploads."""
+    throttling = Throttling()
+    write = kind_of("POST", "https://x/_vti_bin/client.svc/ProcessQuery")
+    upload = kind_of(
+        "POST", "https://x/_api/web/f(decodedUrl='/a')/Files/AddUsingPath(x='y')"
+    )
+    for number in range(9):
+        throttling.answered(upload, f"user {number}", float(number))
+        assert not throttling.is_own(write, f"user {number}", number + 0.5)
 
 
 # Patience

@@ -44,10 +44,10 @@ deployed = pytest.mark.parametrize(
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
-def test_a_setting_has_its_row_in_the_deployment_page(setting: Setting) -> None:
+def test_a_setting_is_described_in_the_reference(setting: Setting) -> None:
     """Generated from the declaration, so only the command has to be run."""
-    row = settings_table.row(setting)
-    assert row in text("docs/deploy.md"), "run: python -m local.tools.settings_table"
+    entry = settings_table.entry(setting)
+    assert entry in text("docs/reference.md"), "run: python -m local.tools.settings_table"
 
 
 @deployed

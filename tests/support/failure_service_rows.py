@@ -93,16 +93,16 @@ ROWS = (
     ),
     Row(
         (F403,),
-        LISTS,
+        (*LISTS, "folder"),
         ONCE,
         "stopped",
         "deferred",
         _REFUSED,
-        "A missing permission does not pass, so nobody is tried. The next firing goes on.",
+        "Everybody needs it, so nobody is tried. The next firing goes on.",
     ),
     Row(
         (F403,),
-        ("versions", "folder", "digest", "profiles", "bytes", "profile", *FILES),
+        ("versions", "digest", "profiles", "bytes", "profile", *FILES),
         ONCE,
         "completed",
         FINE,
@@ -171,7 +171,7 @@ ROWS = (
         ONE,
         "completed",
         "failed",
-        "… http…: 429…",
+        "… http…: …",
         "Others are not kept waiting. Tried once more at the end of the run. " + _LATER + _HURRY,
     ),
     Row(
@@ -325,7 +325,7 @@ ROWS = (
         _DOWN_P,
         _PROBE,
     ),
-    Row((HALF,), ("profile",), ALL, "stopped", "deferred", _DOWN_P, _PROBE),
+    Row((WAIT, HALF), ("profile",), ALL, "stopped", "deferred", _DOWN_P, _PROBE),
     Row(
         (BUSY, PASSING),
         ("folder", "digest", *FILES, *WRITES),

@@ -78,7 +78,7 @@ class Judge(Oracle):
 
     @contextmanager
     def keeps_pictures(self) -> Iterator[None]:
-        """Whatever happens inside: who has a photo in Exchange does not lose his picture."""
+        """Whatever happens inside: who has a photo in Exchange does not lose their picture."""
         seen = {person_id for person_id in self._tenant.directory.people if self._sees(person_id)}
         try:
             yield

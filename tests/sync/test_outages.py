@@ -109,7 +109,7 @@ def test_a_failure_keeps_what_is_shown(world: Make) -> None:
     ],
     ids=lambda fault: "-".join(str(value) for value in fault.values()),
 )
-def test_a_poisoned_user_harms_only_himself(world: Make, fault: dict[str, Any]) -> None:
+def test_a_poisoned_user_harms_only_themselves(world: Make, fault: dict[str, Any]) -> None:
     """Promises 8 and 9: whatever is wrong with one user, all others end as they should."""
     here = world(users=6, shards=1)
     oracle = Oracle(here)
@@ -187,7 +187,7 @@ def test_a_missing_permission(world: Make, service: str, role: str, operation: s
 
 
 def test_a_poisoned_user_first_in_line_after_an_outage(world: Make) -> None:
-    """The probe fails for his own reasons: the next firing tries another user, and recovers."""
+    """The probe fails for reasons of its own: the next firing tries another user, and recovers."""
     here = world(users=40, shards=2)
     oracle = Oracle(here)
     down = lock(here)
@@ -238,7 +238,7 @@ def test_a_few_users_refused_are_no_missing_permission(world: Make) -> None:
 
 
 def test_an_internal_error(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug met by one user is his failure; one in the run itself is reported and stops it."""
+    """A bug met by one user is their failure; one in the run itself is reported and stops it."""
     here = world(users=5, shards=1)
     poisoned = here.ids()[0]
     real = here.app().graph
@@ -263,3 +263,30 @@ def test_an_internal_error(world: Make, monkeypatch: pytest.MonkeyPatch) -> None
     run, message = here.stopped()
     assert (run.status, message) == ("stopped", "internal error: RuntimeError")
     assert "secret" not in str(here.report(run))
+
+
+def test_a_quiet_night_after_an_outage_is_as_cheap_as_ever(world: Make) -> None:
+    """One answer of Graph is enough to compare twenty a request again, also without any write."""
+    here = world(users=120, shards=1)
+    here.fire()
+    down = here.tenant.faults.add(Fault("status", operation="photo.batch", times=None))
+    here.clock.advance(86_400)
+    here.stopped()
+    down.times = 0
+    here.clock.advance(900)
+    here.tenant.tape.clear()
+    assert outcomes(here.fire()) == {"unchanged": 120}
+    assert here.operations()["photo.batch"] <= 1 + 120 / 20
+
+
+def test_after_an_outage_of_sharepoint_one_user_is_written_alone(world: Make) -> None:
+    """The first user shows that writing works again; then everybody is taken together."""
+    here = world(users=60, shards=1)
+    down = here.tenant.faults.add(Fault("status", operation="file.upload", times=None))
+    here.stopped()
+    down.times = 0
+    here.clock.advance(900)
+    here.tenant.tape.clear()
+    assert here.fire().status == "completed"
+    written = [entry.operation for entry in here.tenant.tape.writes()]
+    assert written[:4] == ["file.upload"] * 3 + ["profile.write"]

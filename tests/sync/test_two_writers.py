@@ -38,7 +38,7 @@ WRITE: list[Point] = [
 
 
 class Scene:
-    """A world with one user whom everything is about, and another one beside him.
+    """A world with one user whom everything is about, and another one beside them.
 
     Args:
         here: the world.
@@ -56,7 +56,7 @@ class Scene:
         self.change()
 
     def change(self) -> str:
-        """Give the user a photo that he never had; its digest."""
+        """Give the user a photo that they never had; its digest."""
         self.colour += 40
         self.here.tenant.directory.set_photo(self.user, jpeg((self.colour, 200, 10), 100))
         self.oracle.look()

@@ -114,6 +114,17 @@ def check_user(reply: Reply) -> None:
         graph().user(ID).upn.encode()
 
 
+def check_names(reply: Reply) -> None:
+    """Every user has a name, is proven gone, or has an error; nobody is mixed up."""
+    with network(reply):
+        found = graph().users([ID, OTHER])
+        matched = graph().in_scope([ID, OTHER], "accountEnabled eq true", None)
+    for answers in (found, matched):
+        _promised(answers.keys() == {ID, OTHER})
+        for user_id, user in answers.items():
+            _promised(user is None or isinstance(user, PhotoSyncError) or user.id == user_id)
+
+
 def check_write(reply: Reply) -> None:
     """A write succeeds, or is refused."""
     with network(reply):

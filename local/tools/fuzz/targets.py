@@ -78,6 +78,12 @@ _BATCH = {
         {"id": "1", "status": 429, "headers": {"Retry-After": "2"}, "body": _ERROR},
     ]
 }
+_NAMED = {
+    "responses": [
+        {"id": "0", "status": 200, "body": {"id": promises.ID, "userPrincipalName": promises.UPN}},
+        {"id": "1", "status": 404, "body": {"error": {"code": "Request_ResourceNotFound"}}},
+    ]
+}
 _NAMES = (
     "",
     promises.UPN,
@@ -127,6 +133,7 @@ TARGETS: tuple[Target, ...] = (
     _service("batch", promises.check_versions, _BATCH),
     _service("listing", promises.check_listing, _USERS),
     _service("user", promises.check_user, _USERS["value"]),
+    _service("names", promises.check_names, _NAMED),
     _service("query-answer", promises.check_write, [{"ErrorInfo": None}], [{"ErrorInfo": {}}]),
     Target(
         "profiles",
