@@ -12,6 +12,7 @@ from local.support.azurite import Azurite
 from shared.app import App
 from shared.checkpoint.store import Checkpoint
 from tests.support.blob_faults import BlobFaults, program
+from tests.support.log_threads import watched
 from tests.support.served_world import Served
 from tests.support.world import World
 
@@ -23,6 +24,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason, count in sorted(reasons.items()):
         if " is missing: " in reason:
             terminalreporter.write_line(f"Not checked, {count} tests: {reason}", yellow=True)
+
+
+@pytest.fixture(autouse=True)
+def lost_log() -> Iterator[list[str]]:
+    """Fail a test in which a thread of the program logs: the Functions host drops such records."""
+    with watched() as lost:
+        yield lost
+    assert lost == []
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A clock that tests drive: time passes when somebody sleeps, and never really."""
+"""A clock that tests control: time passes only when somebody sleeps."""
 
 import threading
 import time

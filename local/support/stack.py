@@ -85,7 +85,7 @@ class Stack:
         self._exits.close()
 
     def wait(self) -> None:
-        """Return never: the end of the host is an error, and Ctrl-C an exception.
+        """Wait forever: the end of the host is an error, and Ctrl-C an exception.
 
         Raises:
             StackFailed: the host has ended.

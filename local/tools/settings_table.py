@@ -19,23 +19,24 @@ _SETTINGS = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
 
 def entry(setting: Setting) -> str:
     """One setting as the page shows it."""
-    meaning = setting.meaning[0].upper() + setting.meaning[1:]
+    # In Markdown a bare < begins a tag, which would not be shown.
+    meaning, accepted = (text.replace("<", r"\<") for text in (setting.meaning, setting.accepted))
+    meaning = meaning[0].upper() + meaning[1:]
     default = f"`{setting.default}`" if setting.default else "none"
-    return (
-        f"### `{setting.name}`\n\n"
-        f"{meaning}.\n\n"
-        f"- Accepted: {setting.accepted}\n"
-        f"- Default: {default}\n"
-    )
+    if setting.derive:
+        default = "from the settings named above"
+    return f"### `{setting.name}`\n\n{meaning}.\n\n- Accepted: {accepted}\n- Default: {default}\n"
 
 
 def with_settings(text: str, settings: Iterable[Setting] = SETTINGS) -> str:
-    """The page with its settings made anew.
+    """The page with its settings written again.
 
     Raises:
         ValueError: the page has no such place, or more than one.
     """
-    entries = BEGIN + "\n" + "\n".join(entry(setting) for setting in settings) + "\n" + END
+    wanted = list(settings)
+    index = " ·\n".join(f"[`{one.name}`](#{one.name.lower()})" for one in wanted)
+    entries = "\n".join([BEGIN, f"{index}\n", *map(entry, wanted), END])
     replaced, count = _SETTINGS.subn(lambda _: entries, text)
     if count != 1:
         raise ValueError(f"{count} places for the settings instead of 1")

@@ -1,4 +1,4 @@
-"""Error answers: which problem (RFC 9457) an error is to the caller."""
+"""Error answers: the problem (RFC 9457) that a caller gets for an error."""
 
 import logging
 import math
@@ -105,7 +105,7 @@ class Problem(Exception):
 
 
 def of(error: Exception) -> Problem:
-    """Which problem an error is; of one that nobody foresaw, only its type is told."""
+    """The problem for an error; for an unexpected error it names only the type."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, UserUnknown):
@@ -149,7 +149,7 @@ def of_result(result: Result, members: Mapping[str, Any]) -> Problem:
 
 
 def _graph_role(refused: AccessDenied) -> str:
-    """Photos need a role of their own where they are refused although the user is shown."""
+    """The Graph role that is missing; photos can need a role of their own."""
     return roles.PHOTOS_ROLE if "/photo" in refused.evidence.url else roles.USERS_ROLE
 
 

@@ -40,6 +40,7 @@ STALE_SECONDS = 48 * 3600
 
 _WORKING_STATE = frozenset(
     {"phase", "cursor", "shard", "deferredUsers", "putAside", "clearing", "writing"}
+    | {"confirmations", "candidates"}
 )
 """Fields that only the program needs, to resume the run."""
 
@@ -67,6 +68,10 @@ class Run:
         deferred: ids of users up to the cursor who were not finished; they come first.
         put_aside: ids of users up to the cursor whose request failed; they are tried again last.
         clearing: names of the shards with removals or leavers that are still to be carried out.
+        confirmations: REMOVAL_CONFIRMATIONS when the run began, so that who is counted as a
+            candidate stays one; 0 in documents that do not say.
+        candidates: ids of the candidates for removal, in a dry run only: it saves no records that
+            would tell.
         listed: users in the complete listing; 0 while it is not complete.
         previous_listed: the same of the run before, None when there is none to compare with.
         filter_refused: Graph refuses the default filter; that of version 1 is used.
@@ -105,6 +110,8 @@ class Run:
     deferred: list[str] = field(default_factory=list)
     put_aside: list[str] = field(default_factory=list)
     clearing: list[str] = field(default_factory=list)
+    confirmations: int = 0
+    candidates: list[str] = field(default_factory=list)
     listed: int = 0
     previous_listed: int | None = None
     filter_refused: bool = False
@@ -162,6 +169,8 @@ class Run:
             "deferredUsers": self.deferred,
             "putAside": self.put_aside,
             "clearing": self.clearing,
+            "confirmations": self.confirmations,
+            "candidates": self.candidates,
             "listed": self.listed,
             "previousListed": self.previous_listed,
             "filterRefused": self.filter_refused,
@@ -225,6 +234,8 @@ def from_json(document: dict[str, Any]) -> Run | None:
             deferred=[as_user_id(value) for value in document.get("deferredUsers", ())],
             put_aside=[as_user_id(value) for value in document.get("putAside", ())],
             clearing=[as_text(value) for value in document.get("clearing", ())],
+            confirmations=as_count(document.get("confirmations", 0)),
+            candidates=[as_user_id(value) for value in document.get("candidates", ())],
             # Version 1 counted all users of a run, also those who left its list between firings.
             listed=as_count(document["listed" if "phase" in document else "inScope"]),
             previous_listed=_count_or_none(document["previousListed"]),

@@ -5,6 +5,7 @@ another writer was faster, the two are merged user by user (`records.merge`).
 """
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,12 @@ RUN = "run.json"
 SAVE_ATTEMPTS = 12
 """Each lost one is another writer's success, so that this many mean something else is wrong."""
 
+TURN_SECONDS = 4.0
+"""How long a save waits for other saves of the same shard in this process. A call that saves at its
+deadline still answers within a minute."""
+
 _SHARD = re.compile(r"state/([0-9a-f]{2})\.json")
+_turns = tuple(threading.RLock() for _ in range(256))
 
 
 @dataclass(frozen=True)
@@ -119,15 +125,15 @@ class Checkpoint:
                 if error.status_code != 412 and code_of(error) != "BlobNotFound":  # noqa: PLR2004
                     raise
 
-    def shards(self) -> list[str]:
-        """Names of the shards that there are.
+    def shards(self) -> dict[str, int]:
+        """The shards that there are, in order: their bytes by name.
 
         Raises:
             StateError: storage failed.
         """
         with storage_errors("list the shards"):
-            blobs = list(self.container.list_blob_names(name_starts_with="state/"))
-        return [found[1] for blob in blobs if (found := _SHARD.fullmatch(blob))]
+            blobs = list(self.container.list_blobs(name_starts_with="state/"))
+        return {found[1]: blob.size for blob in blobs if (found := _SHARD.fullmatch(blob.name))}
 
     def load(self, name: str) -> Shard:
         """Read a shard; one that is missing is empty, one that is broken is set aside first.
@@ -168,7 +174,16 @@ class Checkpoint:
         """
         if self._read_only:
             return self._remember(shard, changes), set()
-        base = {**shard.records, **(seen or {})}
+        with _turn(shard.name):
+            return self._save(shard, changes, seen or {})
+
+    def _save(
+        self,
+        shard: Shard,
+        changes: Mapping[str, Record | None],
+        seen: Mapping[str, Record | None],
+    ) -> tuple[Shard, set[str]]:
+        base = {**shard.records, **seen}
         for attempt in range(SAVE_ATTEMPTS):
             merged = {
                 user_id: merge(base.get(user_id), ours, shard.records.get(user_id))
@@ -250,6 +265,22 @@ class Checkpoint:
                     return None
                 raise
         return str(response["etag"])
+
+
+@contextmanager
+def _turn(name: str) -> Iterator[None]:
+    """Let the threads of this process save a shard one after the other.
+
+    Otherwise many calls at once lose to each other until their attempts are used up. Only a
+    courtesy: whoever waited long enough goes on, because the version of the blob decides.
+    """
+    lock = _turns[int(name, 16)]
+    taken = lock.acquire(timeout=TURN_SECONDS)
+    try:
+        yield
+    finally:
+        if taken:
+            lock.release()
 
 
 def _changed(

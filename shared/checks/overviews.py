@@ -1,4 +1,4 @@
-"""All checks together: side by side, in time, and once for many callers."""
+"""All checks: in parallel, within a time limit, and once for concurrent callers."""
 
 import os
 import threading
@@ -29,11 +29,11 @@ class _Kept(NamedTuple):
 
 
 class Overviews:
-    """Looks for many callers at once; thread-safe.
+    """Gives concurrent callers the result of one look; thread-safe.
 
-    Whoever asks while a look is on its way gets its result. Good results of the services are kept
-    for `FRESH_SECONDS`, so that a page that polls costs no requests; after a bad one everything is
-    looked at again.
+    A caller who asks while a look is in progress gets its result. Good results of the services are
+    kept for `FRESH_SECONDS`, so that a page that polls costs no requests; after a bad one
+    everything is looked at again.
     """
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ def started[T](name: str, job: Callable[[], T]) -> Future[T]:
 
 
 def wait_for(futures: Iterable[Future[Any]], seconds: float) -> None:
-    """Wait until all are done, or for so long on the real clock: that is where connections hang."""
+    """Wait until all are done or the time is up, by the real clock: connections hang in it."""
     wait(list(futures), seconds + MARGIN_SECONDS)
 
 

@@ -124,5 +124,5 @@ class Sample:
 
 
 def _size(page: Page) -> int:
-    """How long a listing is, by its first page."""
+    """The number of users in a listing, by its first page."""
     return len(page.users) if page.expected is None else page.expected

@@ -1,4 +1,4 @@
-"""Whether the timer has a schedule, and whether the last firing that was due came. Pure."""
+"""Whether the timer has a schedule, and whether the last scheduled trigger fired. Pure."""
 
 from datetime import UTC, datetime
 
@@ -20,7 +20,7 @@ _REMEDY = (
 
 
 def check(settings: Settings, now: float, run: Run | None, *, known: bool) -> Check:
-    """Whether the timer has a schedule and keeps it.
+    """Whether the timer has a schedule and fires by it.
 
     Args:
         settings: of the program.

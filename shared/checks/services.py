@@ -176,7 +176,7 @@ class _Asked:
 
 
 def _strange(error: BaseException | None) -> str:
-    """What came that is no answer of the service: a refusal without the service's error code."""
+    """The response, if the service did not send it: a refusal without the service's error code."""
     while error is not None:
         if isinstance(error, ServiceError) and not isinstance(error, Unavailable):
             evidence = error.evidence

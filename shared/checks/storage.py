@@ -68,7 +68,7 @@ def _where(settings: Settings) -> str:
 
 
 def _cause(error: Exception, settings: Settings) -> tuple[str, str]:
-    """What is wrong and what to do, by what the storage library said first."""
+    """What is wrong and what to do, by the first error of the storage library."""
     where, name = _where(settings), settings.checkpoint_connection
     for found in _chain(error):
         if isinstance(found, TokenUnavailable):

@@ -42,7 +42,7 @@ class Token:
         self.problem = problem
 
     def check(self) -> Check:
-        """Whether it carries the roles; a grant may be a day older than the token."""
+        """Whether it carries the roles; a token can be a day older than a grant."""
         if self.problem:
             return self.problem
         wanted = roles.needed(self.resource, with_group=bool(self._settings.sync_group_id))
@@ -99,12 +99,12 @@ def sharepoint(app: App) -> Token:
 
 
 def judged(settings: Settings, first: Token | None, second: Token | None) -> tuple[Token, Token]:
-    """Both tokens, with the cause told once.
+    """Both tokens; a cause that they share is reported once.
 
     Args:
         settings: of the program.
         first: for Graph; None when the identity did not answer in time.
-        second: for SharePoint, likewise.
+        second: for SharePoint; None as above.
     """
     if first is None:
         problem = late(GRAPH_CHECK, "the identity endpoint of the platform")
@@ -123,7 +123,7 @@ def judged(settings: Settings, first: Token | None, second: Token | None) -> tup
 
 
 def _only(settings: Settings, token: Token, origin: str) -> Check | None:
-    """The problem of one token while the other one came: the identity works."""
+    """The problem of one token when the other one was issued, so the identity works."""
     if token.problem is None:
         return None
     detail = f"the identity works, but it gets no token for {origin}: {token.problem.detail}"

@@ -32,7 +32,7 @@ def misspellings(given: Iterable[str], known: Collection[str]) -> tuple[str, ...
 
 
 def _one_letter_off(name: str, meant: str) -> bool:
-    """Equal but for case, or for one letter more, fewer, another, or two letters swapped."""
+    """Whether two names differ only in case, in one letter, or in two swapped letters."""
     start = 0
     while start < min(len(name), len(meant)) and name[start] == meant[start]:
         start += 1

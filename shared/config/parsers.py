@@ -91,7 +91,7 @@ def guid(text: str) -> str:
 
 
 def tenant(text: str) -> str:
-    """The tenant's name in SharePoint hosts; whoever gives a whole host is told the name."""
+    """The tenant's name in SharePoint hosts. For a whole host, the error names the tenant."""
     name = text.lower()
     if host := _TENANT_IN_HOST.match(name):
         raise Hint(f"write {host[1]}")

@@ -8,7 +8,7 @@ from shared.config import parsers
 
 @dataclass(frozen=True)
 class RemovalLimit:
-    """How many photos one run may remove: a number or a share of those we wrote.
+    """How many photos one run may remove: a number, or a percentage of those the app wrote.
 
     Attributes:
         count: the number, or None.
@@ -32,7 +32,7 @@ class RemovalLimit:
         return cls(parsers.whole(0, 999_999_999)(text), None)
 
     def of(self, written: int) -> int:
-        """The limit for so many photos written by us; a share is rounded down, at least 10."""
+        """The limit for this many photos of ours; a percentage is rounded down, and at least 10."""
         if self.percent is None:
             return self.count or 0
         # Decimal, because 0.57 * 100 is below 57 in binary.

@@ -141,7 +141,7 @@ def _values(text: str, field: _Field) -> tuple[int, ...]:
 
 
 def _number(text: str, field: _Field) -> int:
-    """A number, or a name or its beginning: the first name that begins so counts."""
+    """A number, a name, or the beginning of a name; the first name that fits counts."""
     for index, name in enumerate(field.names):
         if name.startswith(text):
             return field.low + index
@@ -151,7 +151,7 @@ def _number(text: str, field: _Field) -> int:
 
 
 def _reason(text: str, field: _Field) -> str:
-    """Why a part is no value, and what to write."""
+    """Why a part is not accepted, and what to write instead."""
     if "%" in text:
         return "the name of a setting is not replaced here; write the schedule itself"
     if set(text.upper()) & set("?#") or re.fullmatch(r"[0-9]*[LW]", text.upper()):

@@ -48,7 +48,7 @@ def _resolve(host: str, port: int, seconds: float) -> list[Any]:
         except UnicodeError as error:
             errors.append(socket.gaierror(str(error)))
 
-    thread = threading.Thread(target=ask, name="resolve", daemon=True)
+    thread = threading.Thread(target=ask, name="photo-sync-resolve", daemon=True)
     thread.start()
     thread.join(seconds)
     if errors:

@@ -1,17 +1,18 @@
 """Whose pause a 429 asks for: the whole service's, or that of the one user it is about.
 
 One mailbox that is always throttled must not hold up everybody else, nor must forty of them. So a
-pause is the user's own while others are answered: since the last time that another user was
-throttled, somebody else was answered. When a service throttles everybody, nobody is answered after
-the first refusal, and the second one pauses the service.
+pause is the user's own, unless a second user is throttled and nobody was answered in between: when
+a service throttles everybody, the second refusal pauses the service. A request about many users
+that is throttled pauses it at once.
 """
 
 import math
 import re
 import threading
+from typing import NamedTuple
 
 EVIDENCE_SECONDS = 10.0
-"""How long an answer to others proves that the service is not meant."""
+"""How long the refusal of one user makes that of another the service's."""
 
 SUBJECTS = 10_000
 """Users who are remembered as throttled."""
@@ -38,40 +39,50 @@ class Throttling:
 
     def __init__(self) -> None:
         self._kinds: dict[str, _Kind] = {}
+        self._order = 0
         self._lock = threading.Lock()
 
     def answered(self, kind: str, subject: str, now: float) -> None:
         """A request was answered successfully."""
         with self._lock:
-            self._of(kind).answered.put(subject, now)
+            self._of(kind).answered.put(subject, self._event(now))
 
     def is_own(self, kind: str, subject: str, now: float) -> bool:
         """A request was throttled: whether the pause is the subject's own.
 
-        Beside answers to others, it counts as proof that this subject was throttled last time too
-        and nobody else since: the pause that the whole service kept then has not helped. So it
-        does, whoever else is throttled, that others were answered since this subject was.
+        It is, unless another subject was throttled shortly before and nobody answered since. That
+        others were answered since this very subject was throttled last proves it in any case.
         """
         with self._lock:
-            one = self._of(kind)
-            before = one.before.get(subject, math.inf)
+            one, event = self._of(kind), self._event(now)
+            before = one.before.get(subject)
             if len(one.before) >= SUBJECTS:
                 one.before.clear()
-            one.before[subject] = now
-            again = one.throttled.last == subject
-            others_throttled = one.throttled.of_others(subject)
-            one.throttled.put(subject, now)
-            answered = one.answered.of_others(subject)
+            one.before[subject] = event
+            answered, throttled = one.answered.of_others(subject), one.throttled.of_others(subject)
+            one.throttled.put(subject, event)
             if not subject:
                 return False
-            if answered > before:
+            if before is not None and answered.order > before.order:
                 return True
-            if others_throttled >= now - EVIDENCE_SECONDS and others_throttled >= answered:
-                return False
-            return again or answered >= now - EVIDENCE_SECONDS
+            return throttled.at < now - EVIDENCE_SECONDS or throttled.order < answered.order
 
     def _of(self, kind: str) -> "_Kind":
         return self._kinds.setdefault(kind, _Kind())
+
+    def _event(self, now: float) -> "_Event":
+        self._order += 1
+        return _Event(now, self._order)
+
+
+class _Event(NamedTuple):
+    """When something happened, and its place among all events: many share a moment."""
+
+    at: float
+    order: int
+
+
+_NEVER = _Event(-math.inf, 0)
 
 
 class _Kind:
@@ -80,7 +91,7 @@ class _Kind:
     def __init__(self) -> None:
         self.answered = _Latest()
         self.throttled = _Latest()
-        self.before: dict[str, float] = {}
+        self.before: dict[str, _Event] = {}
 
 
 class _Latest:
@@ -88,13 +99,13 @@ class _Latest:
 
     def __init__(self) -> None:
         self.last: str | None = None
-        self._at = -math.inf
-        self._other_at = -math.inf
+        self._event = _NEVER
+        self._other = _NEVER
 
-    def put(self, subject: str, now: float) -> None:
+    def put(self, subject: str, event: _Event) -> None:
         if subject != self.last:
-            self.last, self._other_at = subject, self._at
-        self._at = now
+            self.last, self._other = subject, self._event
+        self._event = event
 
-    def of_others(self, subject: str) -> float:
-        return self._other_at if subject == self.last else self._at
+    def of_others(self, subject: str) -> _Event:
+        return self._other if subject == self.last else self._event

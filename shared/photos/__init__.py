@@ -1,4 +1,4 @@
-"""From what Exchange returned to three clean thumbnails, without trusting a byte of it.
+"""Turns the bytes that Exchange returned into three clean thumbnails, and trusts none of them.
 
 Importing this package does not import Pillow: a firing that finds no changed photo, and a call
 that is refused, never need it.

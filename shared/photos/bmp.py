@@ -72,7 +72,7 @@ def _header(data: bytes) -> _Header:
 
 
 def _whole(data: bytes, header: _Header, offset: int) -> bytes:
-    """The file with all its rows; the last bytes may be missing and are white then."""
+    """The file with all its rows; bytes that are missing at the end become white."""
     row = (header.width * header.depth + 31) // 32 * _ALIGNMENT
     missing = offset + row * header.height - len(data)
     if missing <= 0:

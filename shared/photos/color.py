@@ -1,4 +1,4 @@
-"""From the colors of a photo to sRGB, which is what browsers take a JPEG without profile for."""
+"""Converts the colors of a photo to sRGB, which browsers assume for a JPEG without profile."""
 
 import io
 from functools import cache

@@ -44,7 +44,7 @@ class Picture:
     Attributes:
         image: the pixels.
         width: of the part of `image` that the picture covers; its last column may be cut.
-        height: likewise.
+        height: of that part; its last row may be cut.
     """
 
     image: Image.Image
@@ -53,7 +53,7 @@ class Picture:
 
 
 def decode(source: Source, longest: int) -> Picture:
-    """Decode to a picture whose longest side is `longest` to four times as much, if it has that.
+    """Decode to a picture whose longest side is one to four times `longest`, if it is that large.
 
     Args:
         source: the photo.

@@ -83,7 +83,7 @@ def _table_length(flags: int) -> int:
 
 
 def _blocks(data: bytes, place: int, count: int) -> tuple[bytes, int, int]:
-    """Data blocks with their terminator, where they end, and how many there were by now.
+    """Data blocks with their terminator, where they end, and how many there were so far.
 
     A file that ends inside them gives what is there.
     """

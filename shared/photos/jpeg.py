@@ -228,7 +228,7 @@ def _frame(marker: int, body: bytes) -> Frame:
 
 
 def _scan(walk: _Walk, data: bytes, place: int, header: bytes) -> int:
-    """Count one scan, check the limits anew, and return where its data ends."""
+    """Count one scan, check the limits again, and return where its data ends."""
     frame = walk.frame
     if frame is None or not header or len(header) < 4 + 2 * header[0]:
         raise damaged("a scan has no valid header")

@@ -1,4 +1,4 @@
-"""What is made of a photo."""
+"""The result: three thumbnails of a photo."""
 
 from dataclasses import dataclass
 

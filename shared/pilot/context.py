@@ -32,7 +32,7 @@ class NotTried(Exception):
 
 
 class OneToken:
-    """The token of one host for all of them.
+    """Gives every host the token of one host.
 
     Args:
         token: bearer token.
@@ -46,7 +46,7 @@ class OneToken:
         return self._token
 
     def forget(self, resource: str, refused: str = "") -> None:
-        """There is no other one."""
+        """Do nothing: there is no other token."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Context:
         return self.profile
 
     def writable(self) -> Found:
-        """The profile, of a user of whom something may be written back.
+        """The profile, if something of the user may be written back.
 
         Raises:
             NotTried: nothing may be written.
@@ -211,7 +211,7 @@ class Context:
         return self.app.graph_service.send(self.budget, Request("GET", url))
 
     def with_token_of(self, origin: str, hosts: Collection[str]) -> Site:
-        """A site whose every host gets the token of one.
+        """A site that sends the token of one host to every host.
 
         Raises:
             TokenUnavailable: there is none.

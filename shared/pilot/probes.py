@@ -128,7 +128,7 @@ def digest(context: Context) -> Answer:
 
 
 def timestamp(context: Context) -> Answer:
-    """P4: write the present moment as the picture's timestamp, and look."""
+    """P4: write the current time as the picture's timestamp, and read it back."""
     before = context.writable()
     moment = picture_timestamp(context.app.clock.time())
     if moment == before[TIMESTAMP]:
@@ -275,7 +275,7 @@ def _set(context: Context, host: str, name: str, value: str) -> None:
 
 
 def _bytes(context: Context, location: ThumbnailLocation) -> tuple[str, bytes]:
-    """A thumbnail, complete for sure: it is going to be written back.
+    """A complete thumbnail, because it is written back.
 
     Raises:
         NotTried: there is none, or its length is not what SharePoint says.

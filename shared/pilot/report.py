@@ -126,7 +126,7 @@ def _summary(writes: int, probes: Sequence[Probe], *, dry_run: bool) -> str:
 def _writing(
     app: App, deadline: float, writes: _Writes, *, dry_run: bool
 ) -> Iterator[tuple[Budget, str]]:
-    """A budget under the lease of the run, so that no run writes meanwhile; or why there is none.
+    """A budget under the lease of the run, so that no run writes; or why there is none.
 
     What is written back must be what is still there.
     """

@@ -2,18 +2,20 @@
 
 Reading is tried with a healthy user's version, photo, profile or file. Where writing failed, what
 the healthy user has is written once more: the same bytes, or the same properties. So nothing
-changes, and what cannot be written for anybody shows.
+changes, and what cannot be written for anybody shows. The record is withdrawn meanwhile, as for
+every other write: so a call that changes the same user's picture at that moment is noticed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
-from shared.checkpoint import Record, Shard
+from shared.checkpoint import Checkpoint, Photo, Record, Shard, iso, shard_of
 from shared.clock import Clock
 from shared.errors import PhotoSyncError, ProfileMissing, ServiceError
 from shared.graph import Graph, Unknown
 from shared.http import Patience
-from shared.model import User
+from shared.model import ThumbnailLocation, User
 from shared.sharepoint import Profile, SharePoint
 from shared.sync.circuit_breaker import Canary
 from shared.sync.health import PHOTOS, PROFILES, VERSIONS
@@ -33,12 +35,16 @@ class Canaries:
 
     Args:
         graph, sharepoint: asked.
+        checkpoint: the records; a read-only one for a dry run.
         clock: of the program.
     """
 
-    def __init__(self, graph: Graph, sharepoint: SharePoint, clock: Clock) -> None:
+    def __init__(
+        self, graph: Graph, sharepoint: SharePoint, checkpoint: Checkpoint, clock: Clock
+    ) -> None:
         self._graph = graph
         self._sharepoint = sharepoint
+        self._checkpoint = checkpoint
         self._clock = clock
         self.shards: Callable[[], Mapping[str, Shard]] = dict
         """Where healthy users are looked for."""
@@ -71,11 +77,12 @@ class Canaries:
 
     def _is_answered(
         self,
-        ask: Callable[[str, Record, PhotoSyncError, Patience], bool],
+        ask: Callable[[str, Record, PhotoSyncError, Patience], bool | None],
         user_id: str,
         record: Record,
         error: PhotoSyncError,
-    ) -> bool:
+    ) -> bool | None:
+        """Whether the answer is good; None when the user cannot tell."""
         try:
             return ask(user_id, record, error, Patience(PATIENCE_SECONDS, self._clock))
         except PhotoSyncError:
@@ -101,27 +108,54 @@ class Canaries:
 
     def _file(
         self, user_id: str, record: Record, error: PhotoSyncError, patience: Patience
-    ) -> bool:
+    ) -> bool | None:
         if record.photo is None:
-            return False
+            return None
         location = record.photo.location
-        data = self._sharepoint.thumbnail(location, "M", patience)
         failed = error.evidence.url if isinstance(error, ServiceError) else ""
         if any(name in failed for name in _PROFILE_WRITES):
             user = self._present(user_id)
             if user is None:
-                return False
-            self._sharepoint.show(user.upn, location, patience)
-        elif _UPLOAD in failed and data is not None:
+                return None
+            upn = user.upn
+            return self._write(
+                user_id, record.photo, lambda: self._sharepoint.show(upn, location, patience)
+            )
+        if _UPLOAD in failed:
+            return self._write(user_id, record.photo, lambda: self._upload(location, patience))
+        self._sharepoint.thumbnail(location, "M", patience)
+        return True
+
+    def _upload(self, location: ThumbnailLocation, patience: Patience) -> None:
+        data = self._sharepoint.thumbnail(location, "M", patience)
+        if data is not None:
             self._sharepoint.upload(location, "M", data, patience)
+
+    def _write(self, user_id: str, photo: Photo, write: Callable[[], None]) -> bool | None:
+        """Write while the record claims nothing; None when another writer is at this user."""
+        checkpoint = self._checkpoint
+        shard = checkpoint.load(shard_of(user_id))
+        record = shard.records.get(user_id)
+        if record is None or record.photo != photo:
+            return None
+        now = iso(self._clock.time())
+        withdrawn = replace(record, photo=photo.withdrawn(), checked_at=now)
+        shard, disputed = checkpoint.save(shard, {user_id: withdrawn})
+        if disputed:
+            return None
+        try:
+            write()
+        finally:
+            # What was written is what was there, so a write that failed changed nothing either.
+            checkpoint.save(shard, {user_id: record})
         return True
 
 
-def _any(answers: Iterator[bool]) -> bool | None:
+def _any(answers: Iterator[bool | None]) -> bool | None:
     """Whether one is good; None when there is none at all."""
     found = False
     for good in answers:
         if good:
             return True
-        found = True
+        found = found or good is not None
     return False if found else None

@@ -85,7 +85,9 @@ class ClearingPass:
             # Whose photo is gone was not even counted as a candidate.
             run.removals_held_back = run.count_of(Outcome.REMOVAL_PENDING)
             run.removal_note = f"nothing is removed: {run.source_fault}"
-        if run.clearing and run.removal_limit is None:
+        if run.clearing and not run.removal_note:
+            # Also in a firing that goes on with removals: who sets REMOVE_PHOTOS to false, or
+            # lowers the limit, wants to keep the rest.
             settings = self._settings
             limit = removals.decide(
                 run, settings.removal_limit.of(run.photos), remove=settings.remove_photos
@@ -104,7 +106,7 @@ class ClearingPass:
         run = self._run
         # Counted in order of the ids, so that the cursor tells who is counted, whoever dies when.
         done = {result.user.id: result for result in removals.uncounted(shard, run)}
-        waiting = removals.candidates(shard, run, self._settings.removal_confirmations)
+        waiting = removals.candidates(shard, run)
         users = sorted([*waiting, *(result.user for result in done.values())], key=_id_of)
         for start in range(0, len(users), removals.AT_ONCE):
             batch = users[start : start + removals.AT_ONCE]
@@ -137,7 +139,9 @@ class ClearingPass:
 
     def _clear_leavers(self, shard: Shard) -> None:
         run, policy = self._run, self._policy()
-        due = removals.due_leavers(shard, policy)
+        # Midnight, or another LEAVER_DAYS, must not let more through than the limit has seen.
+        left = max(0, run.leaver_candidates - run.leavers_cleared - run.leavers_held_back)
+        due = removals.due_leavers(shard, policy)[:left]
         if run.removal_note:
             run.leavers_held_back += len(due)
         elif due:

@@ -61,6 +61,10 @@ WINDOWS_AT_ONCE = 3
 LATE_SHARE = 0.1
 """So many of a window's users at most are left to a later window."""
 
+PROBES = 20
+"""After the last firing was stopped, so many users at most are tried one by one: on a night on
+which nobody needs to be written, the rest must not wait for a proof."""
+
 WINDOW_SECONDS = 60.0
 """So long at most a user waits for a window to fill."""
 
@@ -140,6 +144,7 @@ class Engine:
         self.deferred: list[str] = []
         """Users who were not finished, because the run has to end."""
         self._reverified = 0
+        self._probed = 0
         self.window_users = WINDOW_USERS
         """Users who fill a window."""
 
@@ -215,8 +220,9 @@ class Engine:
         Args:
             is_complete: tells whether all users of a shard have been compared.
         """
-        while self._health.probing and self._window.fetches and not self.ended:
+        while self._must_probe():
             # The last firing was stopped: one user shows whether writing works again.
+            self._probed += 1
             self._take_on(self._window.split_one())
             while self._in_flight:
                 self._wait()
@@ -237,7 +243,7 @@ class Engine:
         return bool(window) and (
             len(window) >= self.window_users
             or age >= WINDOW_SECONDS
-            or self._shards.records(window.shards()) >= RECORDS_IN_MEMORY
+            or self._shards.records_of(window.shards()) >= RECORDS_IN_MEMORY
         )
 
     def _is_too_much(self) -> bool:
@@ -245,7 +251,15 @@ class Engine:
         names = (name for window in in_flight for name in window.shards())
         return (
             sum(map(len, (self._window, *in_flight))) > UNFINISHED_USERS
-            or self._shards.records(names) > RECORDS_IN_MEMORY
+            or self._shards.records_of(names) > RECORDS_IN_MEMORY
+        )
+
+    def _must_probe(self) -> bool:
+        return (
+            self._health.probing
+            and self._probed < PROBES
+            and bool(self._window.fetches)
+            and self.ended is None
         )
 
     def drain(self) -> None:
@@ -330,7 +344,7 @@ class Engine:
             self.deferred += fetches
             window.fetches = {}
             return
-        self._reverified += sum(fetch.verify for _, fetch in fetches.values())
+        window.looks = {key for key, (_, fetch) in fetches.items() if fetch.verify}
         window.seen |= {user_id: self._shards.record(user_id) for user_id in fetches}
         reader = WindowReader(self._reader, dict(window.seen), self._now(), window.patience)
         window.reading = self._windows.submit(reader.read, dict(fetches))
@@ -452,6 +466,7 @@ class Engine:
                 finished.append(_result(user, _DISPUTED, self._shards.record(user_id)))
             else:
                 self.put_aside.append(user_id)
+        self._reverified += sum(result.user.id in window.looks for result in finished)
         self._account(finished)
 
 

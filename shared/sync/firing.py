@@ -81,9 +81,9 @@ class Firing:
         budget = Budget(self._deadline, lease.check, meter)
         self._graph = app.graph(budget)
         self._sharepoint = app.sharepoint(budget, read_only=settings.dry_run, log=log)
-        self._progress = Progress(
-            run, self._blobs, meter, app.clock, confirmations=settings.removal_confirmations
-        )
+        # As the run began: who was counted as a candidate for removal has to stay one.
+        run.confirmations = run.confirmations or settings.removal_confirmations
+        self._progress = Progress(run, self._blobs, meter, app.clock)
 
     def go(self) -> None:
         """Work until the end, the deadline or a reason to stop.
@@ -113,7 +113,7 @@ class Firing:
     def _work(self) -> None:
         run, threads = self._run, self._settings.max_concurrency
         scope = self._list() if run.phase in {LISTING, USERS} else None
-        canaries = Canaries(self._graph, self._sharepoint, self._clock)
+        canaries = Canaries(self._graph, self._sharepoint, self._checkpoint, self._clock)
         health = Health(canaries.canary, home=self._settings.mysite_url, probing=self._probing)
         with (
             ThreadPoolExecutor(threads, "photo-sync-read") as readers,
@@ -228,7 +228,7 @@ class Firing:
             now=self._clock.time(),
             run=self._run.id,
             remove=settings.remove_photos,
-            confirmations=settings.removal_confirmations,
+            confirmations=self._run.confirmations,
             trust_missing=not self._run.source_fault,
             reverify_days=settings.reverify_days,
             leaver_days=settings.leaver_days,

@@ -20,6 +20,7 @@ from shared.log import InvocationLog
 from shared.model import Outcome, User, is_object_id
 from shared.sharepoint import Profile, SharePoint
 from shared.sync import plan
+from shared.sync.joined_calls import JoinedCalls
 from shared.sync.plan import ON_DEMAND, Fetch, Policy, Remove, Settled
 from shared.sync.user_sync import Loaded, Prepared, Result, UserSync, failure
 
@@ -32,6 +33,8 @@ SAVING_SECONDS = 10.0
 
 ROUNDS = 3
 """How often a user is tried whose picture another writer keeps changing meanwhile."""
+
+_calls = JoinedCalls[Result]()
 
 _LEAVES_THE_CALL = (ConfigurationError, TokenUnavailable, StateError)
 
@@ -52,6 +55,8 @@ class Known:
 def sync_user(app: App, name: str, *, force: bool = False, dry_run: bool = False) -> Result:
     """Synchronize one user, in scope or not.
 
+    Calls for the same user at the same moment share one result (`joined_calls`).
+
     Args:
         app: the program.
         name: object id or user principal name.
@@ -64,11 +69,17 @@ def sync_user(app: App, name: str, *, force: bool = False, dry_run: bool = False
         ServiceError: Graph could not be asked who that is.
         DeadlineExceeded, Throttled: no time.
     """
-    log = InvocationLog()
-    try:
-        return _Call(app, log, force=force, dry_run=dry_run or app.settings.dry_run).sync(name)
-    finally:
-        log.write()
+    deadline = app.clock.monotonic() + PATIENCE_SECONDS
+    dry_run = dry_run or app.settings.dry_run
+
+    def work() -> Result:
+        log = InvocationLog()
+        try:
+            return _Call(app, log, deadline, force=force, dry_run=dry_run).sync(name)
+        finally:
+            log.write()
+
+    return _calls.run((id(app), name.lower(), force, dry_run), work, seconds=PATIENCE_SECONDS)
 
 
 def known(app: App, name: str) -> Known | None:
@@ -93,11 +104,13 @@ def known(app: App, name: str) -> Known | None:
 class _Call:
     """One call, with what it needs."""
 
-    def __init__(self, app: App, log: InvocationLog, *, force: bool, dry_run: bool) -> None:
+    def __init__(
+        self, app: App, log: InvocationLog, deadline: float, *, force: bool, dry_run: bool
+    ) -> None:
         self._app = app
         self._force = force
         self._dry_run = dry_run
-        budget = Budget(app.clock.monotonic() + PATIENCE_SECONDS)
+        budget = Budget(deadline)
         self._graph: Graph = app.graph(budget)
         self._sharepoint: SharePoint = app.sharepoint(budget, read_only=dry_run, log=log)
         self._checkpoint: Checkpoint = app.checkpoint(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from shared.checkpoint import USERS, Run, RunBlobs, iso, shard_of
+from shared.checkpoint import DRY_RUN, USERS, Run, RunBlobs, iso, shard_of
 from shared.clock import Clock
 from shared.http import Meter
 from shared.sync import plan, report
@@ -18,18 +18,14 @@ class Progress:
         blobs: where it is saved.
         meter: counts requests of this firing.
         clock: of the program.
-        confirmations: REMOVAL_CONFIRMATIONS.
     """
 
-    def __init__(
-        self, run: Run, blobs: RunBlobs, meter: Meter, clock: Clock, *, confirmations: int
-    ) -> None:
+    def __init__(self, run: Run, blobs: RunBlobs, meter: Meter, clock: Clock) -> None:
         self.run = run
         self._blobs = blobs
         self._meter = meter
         self._counted: dict[str, int] = {}
         self._clock = clock
-        self._confirmations = confirmations
         self._lines: list[dict[str, Any]] = []
         self.waiting: Callable[[], tuple[list[str], list[str]]] = lambda: (
             run.deferred,
@@ -42,9 +38,8 @@ class Progress:
         counted = []
         for result in results:
             record = result.record
-            if record and plan.is_confirmed(record, self.run.id, self._confirmations):
-                self.run.removal_candidates += 1
-                self.note_clearing(shard_of(result.user.id))
+            if record and plan.is_confirmed(record, self.run.id, self.run.confirmations):
+                self._note_candidate(result.user.id)
             else:
                 counted.append(result)
         self.count(counted)
@@ -54,6 +49,13 @@ class Progress:
         for result in results:
             self.run.count(result.outcome)
         self._lines += report.lines(results, self._clock.time())
+
+    def _note_candidate(self, user_id: str) -> None:
+        run = self.run
+        run.removal_candidates += 1
+        if run.mode == DRY_RUN:
+            run.candidates.append(user_id)
+        self.note_clearing(shard_of(user_id))
 
     def note_clearing(self, shard: str) -> None:
         """Something is to be removed in this shard at the end of the run."""

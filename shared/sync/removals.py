@@ -269,12 +269,15 @@ class Clearing:
         return [(by_id[user_id], profile) for user_id, profile in found.items()]
 
 
-def candidates(shard: Shard, run: Run, confirmations: int) -> list[User]:
+def candidates(shard: Shard, run: Run) -> list[User]:
     """Users of a shard behind the cursor whose removal this run has confirmed, in order. Pure."""
+    # In a dry run no record tells what an earlier firing has confirmed.
+    noted = frozenset(run.candidates)
     return [
         User(user_id, record.upn)
         for user_id, record in sorted(shard.records.items())
-        if user_id > run.cursor and plan.is_confirmed(record, run.id, confirmations)
+        if user_id > run.cursor
+        and (plan.is_confirmed(record, run.id, run.confirmations) or user_id in noted)
     ]
 
 

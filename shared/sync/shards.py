@@ -25,8 +25,8 @@ class Shards:
         """The shards in memory, by name."""
         return self._loaded
 
-    def records(self, names: Iterable[str]) -> int:
-        """How many records the shards of these names hold, which are loaded."""
+    def records_of(self, names: Iterable[str]) -> int:
+        """How many records some of the shards in memory have."""
         return sum(len(self._loaded[name].records) for name in set(names))
 
     def load(self, names: Iterable[str], *, keep: Iterable[str]) -> None:

@@ -191,17 +191,28 @@ class UserSync:
     ) -> Settled:
         """Take away the picture that we wrote: the profile first, then the files.
 
-        A profile that names another picture than ours is left as it is.
+        A profile that names another picture than ours is left as it is. Files that version 1 named
+        after a user principal name stay, because two users may share them.
+
+        Raises:
+            RequestRejected: the picture is on a host that is not this tenant's any more.
         """
-        kept: tuple[str, ...] = ()
-        photo = record.photo
+        detail, photo = "", record.photo
         if photo is not None:
-            if not profile.picture_url or profile.names(photo.location):
-                self._sharepoint.hide(user.upn, photo.location, patience)
-            kept = self._sharepoint.recycle(photo.location, patience)
-        detail = f"SharePoint keeps these files, which no profile shows: {', '.join(kept)}"
+            location = photo.location
+            self._sharepoint.require(location)
+            if not profile.picture_url or profile.names(location):
+                self._sharepoint.hide(user.upn, location, patience)
+            if location.prefix != user.id:
+                detail = (
+                    f"the profile shows no picture; the files {location.prefix}_SThumb.jpg, _MThumb"
+                    ".jpg and _LThumb.jpg stay, because another user may show them"
+                )
+            elif kept := self._sharepoint.recycle(location, patience):
+                names = ", ".join(kept)
+                detail = f"SharePoint keeps these files, which no profile shows: {names}"
         cleared = plan.done(record, user, policy, photo=None, outcome=Outcome.REMOVED)
-        return Settled(Outcome.REMOVED, detail if kept else "", cleared)
+        return Settled(Outcome.REMOVED, detail, cleared)
 
     def _shows(
         self,

@@ -44,7 +44,7 @@ class UsersPass:
     ) -> None:
         self._engine = engine
         self._scope = scope
-        self._checkpoint = checkpoint
+        self._existing = checkpoint.shards()
         self._progress = progress
         self._run = progress.run
         self._health = health
@@ -65,7 +65,7 @@ class UsersPass:
         engine = self._engine
         # In windows that are as small as can be: however short the time is, somebody is finished.
         engine.window_users = self._width
-        for step in steps_of(self._scope.find(self._first), self._width):
+        for step in steps_of(self._scope.find(self._first), self._existing, self._width):
             self._take(step, engine.ask_ahead(step.users))
             self._first = [user_id for user_id in self._first if user_id > step.users[-1].id]
             self._advance()
@@ -77,7 +77,7 @@ class UsersPass:
         self._health.conclude()
         self._go_on()
         self._last = sorted({*self._last, *engine.begin_last_try()})
-        for step in steps_of(self._scope.find(self._last)):
+        for step in steps_of(self._scope.find(self._last), self._existing):
             self._take(step, engine.ask_ahead(step.users))
             self._last = [user_id for user_id in self._last if user_id > step.users[-1].id]
             self._advance()
@@ -96,7 +96,7 @@ class UsersPass:
         run, engine = self._run, self._engine
         portions = steps(
             self._scope,
-            self._checkpoint.shards(),
+            self._existing,
             after_shard=run.shard,
             after_user=run.cursor,
             size=lambda: 1 if engine.compares_one_by_one else STEP_USERS,

@@ -60,6 +60,7 @@ class Window:
         settled: users who are finished as soon as their record is saved.
         changes: records to save that finish nobody; None drops one.
         writes: what is being written.
+        looks: users at whom it looks because of their age.
         opened: monotonic seconds.
     """
 
@@ -71,6 +72,7 @@ class Window:
     settled: dict[str, tuple[User, Settled]] = field(default_factory=dict)
     changes: dict[str, Record | None] = field(default_factory=dict)
     writes: dict[str, tuple[Prepared, Future[Settled | WriteFailed]]] = field(default_factory=dict)
+    looks: set[str] = field(default_factory=set)
     opened: float = field(init=False)
     _patience: dict[str, Patience] = field(default_factory=dict, init=False)
 
@@ -122,6 +124,8 @@ class Window:
         for user_id in user_ids:
             other.writes[user_id] = self.writes.pop(user_id)
             other.seen[user_id] = self.seen[user_id]
+            if user_id in self.looks:
+                other.looks.add(user_id)
 
     def split_one(self) -> "Window":
         """A window with one of the users whose photo is to be read, who leaves this one."""

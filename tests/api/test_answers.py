@@ -63,7 +63,7 @@ def test_post_answers_the_user_the_outcome_and_the_photo(served: Make) -> None:
 
 @pytest.mark.parametrize("change", ["disabled", "guest", "no plan"])
 def test_post_serves_users_in_scope_or_not(served: Make, change: str) -> None:
-    """The filter says whom the night takes care of, not whom a caller may name."""
+    """USER_FILTER selects the users of the nightly run; a call can name any user."""
     here = served(users=2, settings={"SYNC_GROUP_ID": NOBODY})
     person = first(here)
     match change:
@@ -84,7 +84,7 @@ def test_post_without_a_photo(served: Make) -> None:
 
 
 def test_post_without_a_profile(served: Make) -> None:
-    """No error: SharePoint makes profiles later."""
+    """This is no error, because SharePoint creates profiles later."""
     here = served(users=1)
     first(here).has_profile = False
     reply = here.post(first(here).id)
@@ -93,7 +93,7 @@ def test_post_without_a_profile(served: Make) -> None:
 
 
 def test_post_with_a_broken_photo(served: Make) -> None:
-    """No error of the call: the answer says what is wrong with the photo."""
+    """The call succeeds, and the answer says what is wrong with the photo."""
     here = served(users=1)
     here.world.tenant.directory.set_photo(first(here).id, b"GIF89a, not really")
     reply = here.post(first(here).id)
@@ -146,7 +146,7 @@ def test_get_tells_what_the_checkpoint_knows(served: Make) -> None:
     assert here.get(person.upn).json == known.json
 
 
-def test_get_of_a_failing_user_tells_when_he_is_tried_again(served: Make) -> None:
+def test_get_of_a_failing_user_tells_when_they_are_tried_again(served: Make) -> None:
     here = served(users=1)
     here.world.tenant.directory.set_photo(first(here).id, b"broken")
     here.post(first(here).id)

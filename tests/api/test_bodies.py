@@ -1,4 +1,4 @@
-"""A body that names an option is refused: it is read by nobody, so a dry run would write."""
+"""A body that names an option is refused: ignoring it would turn a dry run into a real one."""
 
 import json
 import time

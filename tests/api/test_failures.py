@@ -1,4 +1,4 @@
-"""`POST /api/sync/{user}` while services fail: the right status, in time, nothing half known."""
+"""`POST /api/sync/{user}` while services fail: right status, in time, true record."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -107,7 +107,7 @@ def fresh(here: Served, number: int) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_fault_for_ever_is_answered_in_time(served: Make, operation: str) -> None:
-    """Within 60 s, with the status of the contract; when it is over, one call mends everything."""
+    """The call answers within 60 s with the right status; after the fault one call corrects all."""
     planned = [fault for name, fault in FAULTS.items() if applies(name, operation)]
     here = served(users=len(planned))
     tenant, clock = here.world.tenant, here.world.clock
@@ -204,7 +204,7 @@ def test_reading_by_name_while_graph_fails(
 
 
 def test_reading_while_storage_refuses(served: Make, azurite_faults: BlobFaults) -> None:
-    """The checkpoint is all there is to ask."""
+    """Only the checkpoint can answer, so its failure is the answer."""
     here = served(users=1)
     code = "AuthorizationPermissionMismatch"
     azurite_faults.add("status", times=10**6, status=403, code=code)
@@ -312,7 +312,7 @@ def test_slow_services_leave_time_to_save(served: Make, azurite_faults: BlobFaul
 
 
 def test_a_call_that_runs_out_of_time_is_503(served: Make) -> None:
-    """Half done is not done: the record claims nothing, the next call finishes."""
+    """The record of an unfinished write claims nothing, and the next call finishes it."""
     here = served(users=1)
     (user,) = people(here)
     late = Fault(
@@ -352,19 +352,19 @@ def test_a_call_that_comes_too_late_to_save_claims_nothing(served: Make) -> None
 
 
 def test_calls_for_one_user_at_the_same_time_end_with_one_truth(served: Make) -> None:
-    """A second call inside the first, with a newer photo: record and picture agree at the end."""
+    """A second call inside the first, in another process, with a newer photo: they agree."""
     here = served(users=1)
     (user,) = people(here)
-    inner: list[Reply] = []
+    inner: list[str] = []
 
     def meanwhile() -> None:
         here.world.tenant.directory.set_photo(user, jpeg((0, 0, 255)))
         here.world.clock.advance(1)
-        inner.append(here.post(user))
+        inner.append(here.world.call(user).outcome)
 
     here.world.tenant.faults.add(Fault("call", operation="file.upload", nth=2, action=meanwhile))
-    outer = here.post(user)
-    assert [reply.status for reply in (*inner, outer)] == [200, 200]
+    assert here.post(user).status == 200
+    assert inner == ["updated"]
     assert here.post(user).status == 200
     assert agrees(here.world, user)
 

@@ -134,7 +134,7 @@ BAD_QUERIES = [
 def test_unknown_misspelt_empty_and_repeated_parameters_are_refused(
     served: Make, query: str
 ) -> None:
-    """A misspelt `dry_run` must not become a real run: 400, and nothing is sent."""
+    """A misspelled `dry_run` does not become a real run: 400, and nothing is sent."""
     here = served(users=1)
     reply = here.post(someone(here), query)
     assert (reply.status, reply.type) == (400, "application/problem+json")

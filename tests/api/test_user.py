@@ -115,7 +115,7 @@ def test_anything_else_is_refused_before_a_request_leaves(served: Make, name: st
 
 
 def test_a_bad_name_is_refused_even_when_the_settings_are_wrong(served: Make) -> None:
-    """The caller's fault is told to the caller, the operator's to the operator."""
+    """A wrong name is reported to the caller, also while the settings are wrong."""
     here = served(users=1)
     here.settings(CLOUD="mars")
     assert here.post("nobody").status == 400

@@ -200,12 +200,12 @@ def test_a_dry_run_remembers_what_a_run_decides_by(
 
 
 def test_the_shards_that_there_are(checkpoint: Checkpoint, container: ContainerClient) -> None:
-    """Only blobs that are named as shards are shards."""
+    """Only blobs that are named as shards are shards; their size is known."""
     for name in ("state/6e.json", "state/00.json", "state/6E.json", "state/6e.json.bak"):
-        put(container, name, b"{}")
+        put(container, name, b"{ }" if name == "state/00.json" else b"{}")
     put(container, "state/xx.json", b"{}")
     put(container, "broken/state-6e.json-0", b"{}")
-    assert checkpoint.shards() == ["00", "6e"]
+    assert checkpoint.shards() == {"00": 3, "6e": 2}
 
 
 def test_what_a_user_takes_in_storage() -> None:

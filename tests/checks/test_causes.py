@@ -1,4 +1,4 @@
-"""A check names the cause that it is, once; what depends on it says that it was not checked."""
+"""A check names the real cause once; checks that depend on it say that they were not made."""
 
 import base64
 import json
@@ -68,7 +68,7 @@ def test_a_wrong_storage_key(served: Make, azurite: Azurite) -> None:
 
 
 def test_storage_that_is_not_running(served: Make, azurite: Azurite) -> None:
-    """Nothing listens at the address: neither a key nor a role is to blame."""
+    """Nothing listens at the address, and the check blames neither a key nor a role."""
     here = served(users=1)
     url = f"http://127.0.0.1:1/{ACCOUNT}"
     here.settings(AzureWebJobsStorage=connection(azurite, url=url))
@@ -141,7 +141,7 @@ def test_a_wrong_graph_url(served: Make, url: str) -> None:
     ids=["404 HTML", "redirect", "400 HTML"],
 )
 def test_something_else_answers_at_graph_url(served: Make, fault: dict[str, Any]) -> None:
-    """A web server that is not Graph: its refusal is not taken for one of the filter."""
+    """The refusal of a web server that is not Graph is not reported as a refused filter."""
     here = served(users=1)
     here.world.tenant.faults.add(Fault(service="graph", times=None, **fault))
     found = checks(here)

@@ -1,4 +1,4 @@
-"""The checks of `GET /api/sync`: what is wrong is named, with what mends it."""
+"""The checks of `GET /api/sync`: each names what is wrong and what to do."""
 
 from collections.abc import Callable
 from typing import Any
@@ -319,7 +319,7 @@ def test_an_empty_group_is_named(served: Make) -> None:
 
 @pytest.mark.parametrize("schedule", [None, "0 0 25 * * *", "0 0 1 31 2 *"])
 def test_a_timer_that_never_fires_is_named(served: Make, schedule: str | None) -> None:
-    """No schedule, one that is none, one whose day never comes."""
+    """A missing schedule, an invalid one, and one whose day never comes are reported."""
     here = served(users=1)
     here.settings(SYNC_SCHEDULE=schedule)
     assert wrong(here) == ["function schedule"]
@@ -342,7 +342,7 @@ def test_the_schedule_tells_the_next_firing_and_the_age_of_the_last_run(served: 
 def test_a_night_that_did_not_come_is_noticed_by_the_schedule(
     served: Make, schedule: str, days: float, late: bool
 ) -> None:
-    """Not by a fixed number of hours: whoever runs it once a year is left alone."""
+    """The schedule decides, not a number of hours: an app that runs once a year is not late."""
     here = served(users=1)
     here.settings(SYNC_SCHEDULE=schedule)
     now = here.world.clock.time()

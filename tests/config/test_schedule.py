@@ -81,7 +81,7 @@ def test_refusal_says_why(expression: str, reason: str) -> None:
     "right", ["22-23,0-2", "50,10"], ids=["hours over midnight", "minutes with a step"]
 )
 def test_the_form_that_a_refusal_gives_is_accepted(right: str) -> None:
-    """Whoever follows the remedy gets a schedule."""
+    """An administrator who follows the remedy gets a schedule."""
     assert Schedule.parse(f"0 {right} * * * *" if right == "50,10" else f"0 0 {right} * * *")
 
 

@@ -305,7 +305,7 @@ def test_refused(name: str, text: str) -> None:
     ],
 )
 def test_tenant_given_as_host(text: str) -> None:
-    """Who gives a host instead of the tenant's name is told the name."""
+    """A host instead of the tenant's name is refused with the name."""
     (problem,) = problems(LEAST | {"SHAREPOINT_TENANT": text})
 
     assert problem.endswith("; write contoso")

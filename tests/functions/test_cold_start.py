@@ -1,4 +1,4 @@
-"""A call for one user imports only what it needs: the first one after a quiet hour pays for it."""
+"""A call for one user imports only what it needs, so the first call is fast."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What loading the functions costs: a host that starts must not wait for libraries."""
+"""Loading the functions is fast: a host that starts does not wait for libraries."""
 
 import json
 import os

@@ -45,7 +45,7 @@ def everything(here: Served, eyes: Eyes) -> None:
 
 
 def test_the_eyes_see(watched: Watch) -> None:
-    """What the tests below rely on: each kind of text is looked at, and a secret is found in it."""
+    """The observation that the tests below use finds a secret in each kind of text."""
     here, eyes = watched(users=1)
     everything(here, eyes)
     logging.getLogger("photo_sync.test").debug("a %s", here.keys.function)

@@ -54,7 +54,7 @@ def host(here: World) -> Iterator[tuple[subprocess.Popen[str], str]]:
 def test_a_killed_process_loses_nothing(
     world: Callable[..., World], operation: str, nth: int, when: Literal["before", "after"]
 ) -> None:
-    """At the moment of death no record lies; the next firing ends as if nothing had happened."""
+    """No record claims what is not there; the next firing ends as if nothing had happened."""
     here = world(users=60, plain=False, shards=4)
     with host(here) as (process, url):
         here.tenant.faults.add(

@@ -219,7 +219,7 @@ CODES = ["ImageNotFound", "ErrorItemNotFound", "ErrorEntityNotFound", "GetUserPh
 @pytest.mark.parametrize("shuffled", [True, False])
 @pytest.mark.parametrize("quirk", [{"no_photo": "1x1"}, *({"no_photo_code": c} for c in CODES)])
 def test_versions_of_everybody(make: Make, shuffled: bool, quirk: dict[str, Any]) -> None:
-    """Each user gets his own answer, in whatever order and form they come."""
+    """Each user gets their own answer, in whatever order and form they come."""
     here = make(quirks=Quirks(batch_shuffled=shuffled, **quirk))
     for start in range(0, 60, BATCH_SIZE):
         ids = list(here.tenant.directory.people)[start : start + BATCH_SIZE]

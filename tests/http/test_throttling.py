@@ -103,24 +103,21 @@ def test_the_service_s_pause_costs_no_patience(far: Loopback, service: Service) 
     far.script(answer(429, {}, Retry_After="500"), GOOD)
     patience = Patience(30, service.clock)
     limit = budget(service).with_patience(patience)
-    assert service.send(limit, about(far, "a")).ok
+    assert service.send(limit, about(far, "")).ok
     assert service.clock.monotonic() == 500
     assert patience.left == 30
 
 
-def test_without_a_recent_answer_to_others_the_service_is_meant(
-    far: Loopback, service: Service
-) -> None:
-    """What was answered long ago proves nothing, nor do answers to the same user."""
-    far.script(GOOD, GOOD, answer(429, {}, Retry_After="50"), GOOD)
-    limit = budget(service)
-    service.send(limit, about(far, "other"))
-    service.clock.sleep(EVIDENCE_SECONDS + 1)
-    service.send(limit, about(far, "a"))
-    before = service.clock.monotonic()
-    service.send(limit, about(far, "a"))
-    assert service.clock.monotonic() == before + 50
-    assert service.limiter.limit == 2
+def test_two_refusals_long_apart_are_two_users_own(far: Loopback, service: Service) -> None:
+    """A service that throttles everybody does not wait for the second refusal."""
+    far.script(POISON, POISON)
+    limit = budget(service).with_patience(Patience(30, service.clock))
+    for subject in ("a", "b"):
+        with pytest.raises(Throttled) as caught:
+            service.send(limit, about(far, subject))
+        assert caught.value.own
+        service.clock.sleep(EVIDENCE_SECONDS + 1)
+    assert service.limiter.limit == 4
 
 
 def test_a_request_about_many_pauses_the_service(far: Loopback, service: Service) -> None:
@@ -144,17 +141,17 @@ def test_a_spent_quota_is_the_service_s(far: Loopback, service: Service) -> None
     assert service.limiter.limit == 2
 
 
-def test_who_alone_is_throttled_pauses_the_service_once(far: Loopback, service: Service) -> None:
-    """At the end of a run nobody else is asked any more: the second time, it is their own."""
+def test_the_first_refusal_of_all_is_the_user_s_own(far: Loopback, service: Service) -> None:
+    """Also when nobody was asked before: whoever is first in line must not hold up the rest."""
     far.script(POISON)
     limit = budget(service).with_patience(Patience(90, service.clock))
     with pytest.raises(Throttled) as caught:
         service.send(limit, about(far, "poisoned"))
     assert caught.value.own
-    assert service.clock.monotonic() == 300
+    assert service.clock.monotonic() == 0
     far.script(GOOD)
     assert service.send(limit, about(far, "other")).ok
-    assert service.clock.monotonic() == 300
+    assert service.clock.monotonic() == 0
 
 
 def test_one_poisoned_user_among_many_costs_a_moment(far: Loopback, service: Service) -> None:
@@ -214,38 +211,39 @@ def test_own_pauses_by_definition(events: list[tuple[bool, str, str, float]]) ->
     """The rule, written down once more over the whole history of each kind of request."""
     throttling = Throttling()
     now = 0.0
-    answered: list[tuple[str, str, float]] = []
-    throttled: list[tuple[str, str, float]] = []
+    answered: list[tuple[str, str, float, int]] = []
+    throttled: list[tuple[str, str, float, int]] = []
+    never = ("", "", -math.inf, -1)
 
-    def latest(of: list[tuple[str, str, float]], kind: str, but: str) -> float:
-        return max((at for k, s, at in of if k == kind and s != but), default=-math.inf)
+    def latest(of: list[tuple[str, str, float, int]], kind: str, but: str) -> tuple[float, int]:
+        *_, at, order = next((e for e in reversed(of) if e[0] == kind and e[1] != but), never)
+        return at, order
 
-    for is_answer, kind, subject, passed in events:
+    for number, (is_answer, kind, subject, passed) in enumerate(events):
         now += passed
+        event = (kind, subject, now, number)
         if is_answer:
             throttling.answered(kind, subject, now)
-            answered.append((kind, subject, now))
+            answered.append(event)
             continue
-        others_answered = latest(answered, kind, subject)
-        others_throttled = latest(throttled, kind, subject)
-        own = [at for k, s, at in throttled if k == kind and s == subject]
-        last = next((s for k, s, _ in reversed(throttled) if k == kind), None)
-        recent = now - EVIDENCE_SECONDS
-        suspicious = others_throttled >= max(recent, others_answered)
-        expected = bool(subject) and (
-            (bool(own) and others_answered > own[-1])
-            or (not suspicious and (last == subject or others_answered >= recent))
+        others_answered, others_throttled = (
+            latest(of, kind, subject) for of in (answered, throttled)
         )
+        own = [order for k, s, _, order in throttled if (k, s) == (kind, subject)]
+        recent = now - EVIDENCE_SECONDS
+        suspicious = others_throttled[0] >= recent and others_throttled[1] > others_answered[1]
+        answered_since = bool(own) and others_answered[1] > own[-1]
+        expected = bool(subject) and (answered_since or not suspicious)
         assert throttling.is_own(kind, subject, now) == expected
-        throttled.append((kind, subject, now))
+        throttled.append(event)
 
 
 def test_forty_throttled_users_beside_others_who_are_answered_pause_nobody() -> None:
     """Since the last of them was throttled somebody was answered, so the service is not meant."""
     throttling = Throttling()
     for number in range(40):
-        throttling.answered("GET $value", f"good {number}", float(number))
-        assert throttling.is_own("GET $value", f"poisoned {number}", number + 0.5)
+        throttling.answered("GET $value", f"good {number}", 7.0)
+        assert throttling.is_own("GET $value", f"poisoned {number}", 7.0)
 
 
 def test_a_service_that_throttles_everybody_is_found_by_the_second_refusal() -> None:
@@ -261,12 +259,10 @@ def test_one_kind_of_request_proves_nothing_for_another() -> None:
     """SharePoint may refuse profile writes while it takes uploads."""
     throttling = Throttling()
     write = kind_of("POST", "https://x/_vti_bin/client.svc/ProcessQuery")
-    upload = kind_of(
-        "POST", "https://x/_api/web/f(decodedUrl='/a')/Files/AddUsingPath(x='y')"
-    )
+    upload = kind_of("POST", "https://x/_api/web/f(decodedUrl='/a')/Files/AddUsingPath(x='y')")
     for number in range(9):
         throttling.answered(upload, f"user {number}", float(number))
-        assert not throttling.is_own(write, f"user {number}", number + 0.5)
+        assert throttling.is_own(write, f"user {number}", number + 0.5) is (number == 0)
 
 
 # Patience

@@ -238,7 +238,7 @@ def test_a_missing_file_is_not_made(synced: Callable[..., World]) -> None:
 
 
 def test_a_run_at_work_is_left_alone(synced: Callable[..., World]) -> None:
-    """What a run writes meanwhile must not be written over: without the lease it only reads."""
+    """The pilot does not overwrite what a run writes: without the lease it only reads."""
     world = synced()
     with world.app().checkpoint().lease() as lease:
         assert lease
@@ -262,7 +262,7 @@ def test_p1_tells_which_hosts_and_roles_do(synced: Callable[..., World]) -> None
 
 
 def test_p1_without_the_role(synced: Callable[..., World]) -> None:
-    """A role that only reads."""
+    """With a role that only reads, P1 answers no."""
     world = synced()
     world.tenant.roles["sharepoint"] = {"User.Read.All", "Sites.FullControl.All"}
     found = probes(world)

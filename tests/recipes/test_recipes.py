@@ -1,4 +1,4 @@
-"""Whoever adds a setting, an outcome, a check or a problem is told which places are missing.
+"""A new setting, outcome, check or problem fails a test for each place that is missing.
 
 Each recipe of CONTRIBUTING.md names at most five places. A test here fails for each place that is
 missing, and its message says what to add where.
@@ -13,6 +13,7 @@ import pytest
 from local.tools import settings_table
 from shared.api.problems import TITLES
 from shared.checks import NAMES
+from shared.checks.portal import NAMES as PORTAL_NAMES
 from shared.config import SETTINGS, Setting
 from shared.model import Outcome
 from tests.config.test_settings import VALUES
@@ -93,14 +94,42 @@ def test_an_outcome_is_explained_and_published(outcome: Outcome) -> None:
     )
 
 
+@pytest.mark.parametrize("outcome", Outcome)
+def test_an_outcome_has_its_texts(outcome: Outcome) -> None:
+    """The portal says it in every language."""
+    for path in sorted((ROOT / "shared" / "portal" / "i18n").glob("*.json")):
+        assert f"outcome.{outcome}.name" in json.loads(path.read_text("utf-8")), (
+            f"add outcome.{outcome}, .name and .next to shared/portal/i18n/{path.name}"
+        )
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_an_outcome_occurs_in_a_night(outcome: Outcome) -> None:
+    """Some night of the tests ends with it."""
+    assert re.search(
+        rf'Outcome\.{outcome.name}\b|"{outcome}"', text("tests/sync/test_nightly.py")
+    ), f"add a night with {outcome} to tests/sync/test_nightly.py"
+
+
 # -- a check: named in shared/checks/check.py --
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *PORTAL_NAMES])
 def test_a_check_is_explained(name: str) -> None:
     """The operator's page says which question it answers."""
     assert f"\n| `{name}` | " in text("docs/operate.md"), (
         f"add a row for '{name}' to the checks in docs/operate.md"
+    )
+
+
+@pytest.mark.parametrize("name", [*NAMES, *PORTAL_NAMES])
+def test_a_check_is_tested(name: str) -> None:
+    """Some test asks for it by its name."""
+    tests = [
+        path for part in ("checks", "portal") for path in (ROOT / "tests" / part).rglob("*.py")
+    ]
+    assert any(f'"{name}"' in path.read_text("utf-8") for path in tests), (
+        f"add a test of '{name}' to tests/checks"
     )
 
 
@@ -122,7 +151,7 @@ def test_a_problem_is_tested(kind: str) -> None:
 
 
 def test_only_titled_problems_are_raised() -> None:
-    """A kind without a title would be a defect at the moment when it is needed."""
+    """Every kind of problem that is raised has a title."""
     sources = "".join(
         path.read_text("utf-8") for path in sorted((ROOT / "shared" / "api").glob("*.py"))
     )

@@ -84,7 +84,7 @@ def test_the_whole_way_for_everybody(make: Make, quirks: dict[str, Any]) -> None
 
 
 def test_nobody_overwrites_another(here: Clients) -> None:
-    """Everybody written once: everybody's files are his own."""
+    """Everybody written once: everybody has files of their own."""
     people = [p for p in here.tenant.directory.people.values() if p.has_profile]
     for person in people:
         place = here.place_of(person)

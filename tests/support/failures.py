@@ -69,7 +69,7 @@ does not concern are done as ever; when it is over, the next night (for a `faile
 after their retry date) puts everything right without help. Messages are explained in
 [operate.md](operate.md#messages); `…` stands for what varies.
 
-*Run* is the status of that firing, *User* the outcome of the users concerned. Both stand in
+*Run* is the status of that firing, *user* the outcome of the users concerned. Both stand in
 `GET /api/sync` and in the report; `stopped` also fails the invocation and raises the alert
 `run-stopped`. Where users are `deferred` the message is the run's `reason`, else it is the user's
 `detail` in `runs/<started>.jsonl`. Removals that are not reached stay `removal_pending`.
@@ -100,24 +100,15 @@ def page() -> str:
     """docs/failures.md."""
     lines = [*_INTRO.splitlines(), "", "| Calls | Are |", "|---|---|"]
     lines += [f"| {name} | {what} |" for name, what in _VOCABULARY]
-    head = [
-        "",
-        "| Fault | In | Run | User | Message | What happens, what to do |",
-        "|---" * 6 + "|",
-    ]
     for lasts in (ONCE, ONE, ALL):
-        lines += ["", f"## {lasts.capitalize()}", *head]
+        lines += ["", f"## {lasts.capitalize()}", ""]
         lines += [_line(row) for row in ROWS if row.lasts == lasts]
-    lines += ["", "## Blob storage", "", *_BLOB_HEAD]
+    lines += ["", "## Blob storage", ""]
     lines += [_blob_line(row) for row in BLOB_ROWS]
-    lines += [f"| {' | '.join(cells)} |" for cells in _RENEWALS]
+    lines += [_entry(*cells) for cells in _RENEWALS]
     return "\n".join(lines) + "\n"
 
 
-_BLOB_HEAD = (
-    "| Fault | In | Lasts | Ends | Message | What happens, what to do |",
-    "|---" * 6 + "|",
-)
 _RENEWALS = (
     (
         AWAY,
@@ -142,19 +133,36 @@ _RENEWALS = (
 
 def _line(row: Row) -> str:
     outcome = row.outcome if row.outcome == FINE else f"`{row.outcome}`"
-    message = f"`{row.message}`" if row.message else ""
-    faults = "; ".join(row.groups)
-    return (
-        f"| {faults} | {_where(row.calls)} | `{row.status}` | {outcome} | {message} | {row.then} |"
+    return _entry(
+        "; ".join(row.groups),
+        _where(row.calls),
+        "",
+        f"run `{row.status}`, user {outcome}",
+        f"`{row.message}`" if row.message else "",
+        row.then,
     )
 
 
 def _blob_line(row: BlobRow) -> str:
     every = len(row.calls) == len(BLOBS)
-    calls = "every call" if every else ", ".join(BLOBS[call].title for call in row.calls)
-    message = f"`{row.message}`" if row.message else ""
-    faults, lasts = "; ".join(row.groups), "; ".join(row.lasts)
-    return f"| {faults} | {calls} | {lasts} | {row.ends} | {message} | {row.then} |"
+    return _entry(
+        "; ".join(row.groups),
+        "every call" if every else ", ".join(BLOBS[call].title for call in row.calls),
+        "; ".join(row.lasts),
+        row.ends,
+        f"`{row.message}`" if row.message else "",
+        row.then,
+    )
+
+
+def _entry(*cells: str) -> str:
+    """One entry: fault, calls, how long it lasts, how it ends, message, what to do."""
+    faults, calls, lasts, ends, message, then = cells
+    first = f"- **{faults}** in {calls}" + (f", {lasts}" if lasts else "")
+    parts = [first, f"  - Ends: {ends}."]
+    if message:
+        parts.append(f"  - Message: {message}")
+    return "\n".join([*parts, f"  - {then}"])
 
 
 def _where(calls: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""A death in a user's very first write, and then his photo is gone."""
+"""A death in a user's very first write, and then the photo is gone."""
 
 from collections.abc import Callable
 from itertools import count

@@ -97,7 +97,7 @@ def test_every_outcome_has_its_night(world: Make) -> None:
     here.tenant.faults.add(
         Fault("status", status=423, operation="file.upload", person=failed, times=None)
     )
-    # His photo is back when he is asked the second time.
+    # The photo is back when Graph is asked the second time.
     here.tenant.faults.add(
         Fault(
             "call",

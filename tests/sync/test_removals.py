@@ -237,7 +237,7 @@ def test_removals_over_two_firings(world: Make) -> None:
     here = prepared(world, gone=10, REMOVAL_LIMIT="10", MAX_CONCURRENCY="1")
     oracle = Oracle(here)
     locked = here.tenant.faults.add(
-        Fault("status", status=423, operation="profile.write", nth=2, times=None)
+        Fault("status", status=423, operation="profile.write", times=None)
     )
     locked.person = [p.id for p in here.tenant.directory.people.values() if not p.photo][1]
     throttled = Fault("status", operation="profile.write", status=429, retry_after=3000, times=None)

@@ -167,7 +167,7 @@ def test_a_group_and_the_groups_in_it(world: Make) -> None:
     assert not set(oracle.wrong()) & {p.upn for p in meant}
 
 
-def test_whoever_leaves_the_scope_keeps_his_picture(world: Make) -> None:
+def test_who_leaves_the_scope_keeps_the_picture(world: Make) -> None:
     """A user who is not listed any more is left alone, with or without a photo."""
     here = half_gone(world)
     files = here.tenant.sharepoint.files()

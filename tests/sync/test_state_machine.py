@@ -232,7 +232,7 @@ class Histories(RuleBasedStateMachine):
         what=st.sampled_from(("call", "force", "photo", "no photo", "look")),
     )
     def night_with_company(self, hours: float, at: list[int], who: int, what: str) -> None:
-        """Meanwhile somebody calls for one user, or changes his photo, or reads the records."""
+        """Meanwhile somebody calls for one user, or changes their photo, or reads the records."""
         self.photos_change(who)
         person_id = self.person(who).id
         shades = iter(range(10))

@@ -1,5 +1,6 @@
 """In which portions a run takes its users."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.model import User
 from shared.sync.scope import Scope
-from shared.sync.steps import STEP_USERS, Step, steps, steps_of
+from shared.sync.steps import STEP_BYTES, STEP_USERS, Step, steps, steps_of
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -22,10 +23,17 @@ def scope(*sizes: tuple[str, int]) -> Scope:
 
 
 def taken(
-    one: Scope, existing: list[str], *, after_shard: str = "", after_user: str = "", size: int = 100
+    one: Scope,
+    existing: Sequence[str],
+    *,
+    after_shard: str = "",
+    after_user: str = "",
+    size: int = 100,
+    each: int = 2,
 ) -> list[Step]:
+    there = dict.fromkeys(existing, each)
     return list(
-        steps(one, existing, after_shard=after_shard, after_user=after_user, size=lambda: size)
+        steps(one, there, after_shard=after_shard, after_user=after_user, size=lambda: size)
     )
 
 
@@ -63,7 +71,7 @@ def test_users_are_tried_one_by_one_while_that_is_asked() -> None:
     """After a stop the first portion is one user; later ones are full again."""
     sizes = iter([1, 1, 100, 100, 100, 100])
     one = scope(("00", 10))
-    found = list(steps(one, [], after_shard="", after_user="", size=lambda: next(sizes)))
+    found = list(steps(one, {}, after_shard="", after_user="", size=lambda: next(sizes)))
     assert [len(step.users) for step in found][:2] == [1, 1]
     assert sum(len(step.users) for step in found) == 10
 
@@ -94,6 +102,36 @@ def test_everybody_is_taken_once_and_every_shard_is_completed_once(
 def test_single_users_come_in_order_of_their_id(number: int) -> None:
     """Who was deferred or put aside is taken in portions too, and completes no shard."""
     users = [User(f"{n:08x}-0000-0000-0000-000000000000", "a@b.c") for n in range(number)]
-    found = list(steps_of(users[::-1]))
+    found = list(steps_of(users[::-1], {}))
     assert [user for step in found for user in step.users] == users
     assert all(not step.complete and len(step.users) <= STEP_USERS for step in found)
+
+
+ALL = [f"{n:02x}" for n in range(256)]
+LARGE = 2 * 2**20
+"""Bytes of a shard of a million users."""
+
+
+def test_few_users_do_not_load_all_records_of_a_large_tenant() -> None:
+    """Whatever the scope is, a portion holds no more records than memory bears."""
+    found = taken(scope(("10", 3), ("ee", 1)), ALL, each=LARGE)
+    assert [name for step in found for name in step.complete] == ALL
+    assert sum(len(step.users) for step in found) == 4
+    assert max(len(step.shards) for step in found) * LARGE <= STEP_BYTES
+
+
+def test_the_users_of_a_last_try_do_not_load_all_records_of_a_large_tenant() -> None:
+    """A hundred users who failed may be spread over a hundred shards."""
+    users = [
+        User(f"{name}000000-0000-0000-0000-00000000000{n}", "") for name in ALL for n in (0, 1)
+    ]
+    found = list(steps_of(users, dict.fromkeys(ALL, LARGE)))
+    assert [user for step in found for user in step.users] == users
+    assert all({user.id[:2] for user in step.users} == set(step.shards) for step in found)
+    assert max(len(step.shards) for step in found) * LARGE <= STEP_BYTES
+
+
+def test_a_shard_that_is_too_large_alone_is_a_portion() -> None:
+    """It is taken all the same."""
+    found = taken(scope(("00", 3), ("01", 3)), ["00", "01"], each=STEP_BYTES + 1)
+    assert [(len(step.users), list(step.complete)) for step in found] == [(3, ["00"]), (3, ["01"])]

@@ -146,7 +146,7 @@ def test_bad_pictures(name: str) -> None:
         ImageOps.exif_transpose(Image.open(io.BytesIO(kind.data)))
 
 
-def test_everybody_has_a_face_of_his_own() -> None:
+def test_everybody_has_a_face_of_their_own() -> None:
     """Up to a thousand people no two share a portrait, so that mixing people up shows."""
     directory = people(40, plain=True)
     faces = {person.photo.data for person in directory.people.values() if person.photo}

@@ -204,7 +204,7 @@ def test_unknown_directory_object(graph: Any, path: str) -> None:
 
 
 def test_mail_is_no_user_name(graph: Any, tenant: Tenant) -> None:
-    """A user is not found by an address that is not his user principal name."""
+    """A user is not found by an address that is not their user principal name."""
     person = tenant.directory.people[graph.person("licensed guest")]
     assert graph.read(f"/users/{person.mail}").status_code == 404
 

@@ -22,7 +22,7 @@ def values_of(bench: Bench, upn: str, origin: str = "admin") -> dict[str, str]:
 
 
 def test_profile_carries_object_id_and_my_site_host(bench: Bench) -> None:
-    """A client finds the user's Entra id and My Site host in his profile, values as strings."""
+    """A client finds the user's Entra id and My Site host in the profile, values as strings."""
     answer = bench.get(profile_url(ANNA), origin="admin")
     found = body_of(answer)
     assert answer.status == 200
@@ -170,7 +170,7 @@ def test_set_needs_post_and_a_json_object_with_known_names(bench: Bench) -> None
 
 
 def test_profile_follows_a_rename_and_ends_with_the_person(bench: Bench) -> None:
-    """A renamed person keeps his profile under the new name; a deleted one loses it."""
+    """A renamed person keeps the profile under the new name; a deleted one loses it."""
     anna = bench.directory.by_upn(ANNA)
     assert anna is not None
     bench.set(ANNA, "PictureURL", URL)
@@ -184,7 +184,7 @@ def test_profile_follows_a_rename_and_ends_with_the_person(bench: Bench) -> None
 
 
 def test_other_geo_shows_its_host_and_ignores_foreign_writes(bench: Bench) -> None:
-    """A person of the second geo names his host everywhere; only his own admin site counts."""
+    """A person of the second geo names their host everywhere; only their own admin site counts."""
     eve = bench.add("eve@contoso.com", geo="EUR")
     found = body_of(bench.get(profile_url(eve.upn), origin="admin"))
     assert found["PersonalSiteHostUrl"] == "http://mysite2.test/"

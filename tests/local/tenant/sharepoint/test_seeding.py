@@ -78,7 +78,7 @@ def test_without_library_or_profile_nothing_is_seeded() -> None:
 
 
 def test_person_added_later_is_seeded_too() -> None:
-    """A person who comes while the tenant runs has a state of his own."""
+    """A person who comes while the tenant runs has a state of their own."""
     bench = Bench()
     assert bench.sharepoint.files() == {}
     bert = bench.add(UPN, existing="id-prefix")

@@ -1,0 +1,42 @@
+"""What is written for a healthy user, to learn whether a service works for anybody."""
+
+from collections.abc import Callable
+
+import pytest
+
+from local.tenant import Fault
+from tests.support.oracle import Oracle
+from tests.support.world import World, jpeg, outcomes
+
+Make = Callable[..., World]
+
+
+@pytest.mark.parametrize("operation", ["file.upload", "profile.write"])
+@pytest.mark.parametrize("meanwhile", ["new photo", "removed"])
+def test_a_call_for_the_healthy_user_meanwhile(world: Make, operation: str, meanwhile: str) -> None:
+    """Promise 6: what a call has just written for that user is not written over for good."""
+    here = world(users=40, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1"})
+    oracle = Oracle(here)
+    here.fire()
+    healthy, *sick = here.ids()[:13]
+    for user_id in sick:
+        here.tenant.directory.set_photo(user_id, jpeg())
+        here.tenant.faults.add(
+            Fault("status", operation=operation, status=503, person=user_id, times=None)
+        )
+
+    def act() -> None:
+        if meanwhile == "removed":
+            here.tenant.directory.remove_photo(healthy)
+        else:
+            here.tenant.directory.set_photo(healthy, jpeg((1, 2, 3)))
+        called.append(here.call(healthy, force=True).outcome.value)
+
+    called: list[str] = []
+    here.tenant.faults.add(Fault("call", operation=operation, person=healthy, action=act))
+    run = here.night()
+    assert called in (["updated"], ["removed"])
+    assert outcomes(run) == {"unchanged": 28, "failed": 12}
+    assert oracle.false_claims() == []
+    here.tenant.faults.clear()
+    oracle.verify(here.night(2))
