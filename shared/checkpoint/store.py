@@ -151,12 +151,19 @@ class Checkpoint:
             records = parse_or_set_aside(self.container, blob, data, parse_shard, self.log) or {}
         return Shard(name, etag, records | self._remembered.get(name, {}))
 
-    def save(self, shard: Shard, changes: Mapping[str, Record | None]) -> tuple[Shard, set[str]]:
+    def save(
+        self,
+        shard: Shard,
+        changes: Mapping[str, Record | None],
+        seen: Mapping[str, Record | None] | None = None,
+    ) -> tuple[Shard, set[str]]:
         """Write changed records into a shard.
 
         Args:
             shard: as it was read; its version is the condition.
             changes: records by user id; None drops one.
+            seen: the records from which the changes were made, where that is longer ago than the
+                shard was read.
 
         Returns:
             The shard as it is now, and the ids of users whose picture somebody else changed
@@ -169,12 +176,16 @@ class Checkpoint:
         if self._read_only:
             return self._remember(shard, changes), set()
         with _Turn(shard.name) as turn:
-            return self._save(shard, changes, turn)
+            return self._save(shard, changes, seen or {}, turn)
 
     def _save(
-        self, shard: Shard, changes: Mapping[str, Record | None], turn: "_Turn"
+        self,
+        shard: Shard,
+        changes: Mapping[str, Record | None],
+        seen: Mapping[str, Record | None],
+        turn: "_Turn",
     ) -> tuple[Shard, set[str]]:
-        base = shard.records
+        base = {**shard.records, **seen}
         for attempt in range(SAVE_ATTEMPTS):
             turn.wait()
             merged = {
