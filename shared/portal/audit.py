@@ -1,8 +1,10 @@
 """What people did, on record: one JSON line before and one after each effect.
 
-Append blob `audit/<yyyy-mm-dd>.jsonl` (UTC). Fields follow Entra's own audit log (Microsoft Graph:
-directoryAudit): `at`, `activity`, `actorId`, `actorRole`, `targetId`, `result`, `reason`,
-`outcome`, `correlationId`, `version`. Object IDs only: no names, no photos.
+Append blob `audit/<yyyy-mm-dd>.jsonl` (UTC); after 50,000 lines `<yyyy-mm-dd>.2.jsonl` and so on,
+so that one person who searches all day does not close the portal to everybody. Fields follow
+Entra's own audit log (Microsoft Graph: directoryAudit): `at`, `activity`, `actorId`, `actorRole`,
+`targetId`, `result`, `reason`, `outcome`, `correlationId`, `version`. Object IDs only: no names, no
+photos.
 """
 
 import json

@@ -20,6 +20,10 @@ MAX_TAIL_BYTES = 4 * 2**20
 
 _JSON = ContentSettings(content_type="application/json")
 _LINES = ContentSettings(content_type="application/jsonl")
+MAX_PARTS = 100
+_FULL = "BlockCountExceedsLimit"
+"""Code of an append blob that has 50,000 blocks (Azure Storage docs, "Append Block")."""
+
 _CONFLICT, _FAILED_CONDITION, _BAD_RANGE = 409, 412, 416
 
 
@@ -102,24 +106,39 @@ class Blobs:
     def append(self, name: str, line: bytes) -> None:
         """Append a line to a blob, which is created when missing.
 
+        An append blob takes 50,000 blocks. Behind a full `a.jsonl` come `a.2.jsonl`, `a.3.jsonl`.
+
         Raises:
             StateError: storage fails.
         """
-        blob = self._container.get_blob_client(name)
+        stem, dot, ending = name.rpartition(".")
+        parts = (f"{stem}.{number}{dot}{ending}" for number in range(2, MAX_PARTS))
         with _storage(f"append to {name}"):
-            try:
-                blob.append_block(line)
-            except ResourceNotFoundError:
+            for part in (name, *parts):
                 try:
-                    blob.create_append_blob(
-                        content_settings=_LINES, match_condition=MatchConditions.IfMissing
-                    )
-                except ResourceExistsError:
-                    pass  # another instance was faster
+                    self._append(part, line)
                 except HttpResponseError as error:
-                    if error.status_code not in {_CONFLICT, _FAILED_CONDITION}:
+                    if _code_of(error) != _FULL:
                         raise
-                blob.append_block(line)
+                else:
+                    return
+        raise StateError(f"cannot append to {name}: it is full")
+
+    def _append(self, name: str, line: bytes) -> None:
+        blob = self._container.get_blob_client(name)
+        try:
+            blob.append_block(line)
+        except ResourceNotFoundError:
+            try:
+                blob.create_append_blob(
+                    content_settings=_LINES, match_condition=MatchConditions.IfMissing
+                )
+            except ResourceExistsError:
+                pass  # another instance was faster
+            except HttpResponseError as error:
+                if error.status_code not in {_CONFLICT, _FAILED_CONDITION}:
+                    raise
+            blob.append_block(line)
 
 
 @contextmanager
@@ -128,5 +147,9 @@ def _storage(what: str) -> Iterator[None]:
     try:
         yield
     except AzureError as error:
-        code = getattr(error, "error_code", None) or type(error).__name__
-        raise StateError(f"cannot {what}: {getattr(code, 'value', code)}") from None
+        raise StateError(f"cannot {what}: {_code_of(error)}") from None
+
+
+def _code_of(error: AzureError) -> str:
+    code = getattr(error, "error_code", None) or type(error).__name__
+    return str(getattr(code, "value", code))

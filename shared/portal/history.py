@@ -47,12 +47,13 @@ def of(blobs: Blobs, user_id: str) -> list[Event]:
         for line in _lines(blobs.tail(name), user_id)
         if line.get("id") == user_id
     ]
-    actions: dict[str, Event] = {}
+    actions: dict[tuple[str, str], Event] = {}
     for name in days[-MAX_DAYS:]:
         for line in _lines(blobs.tail(name), user_id):
             if line.get("targetId") == user_id:
                 # The line after the effect replaces the one before it.
-                actions[line.get("correlationId", "")] = _action(line)
+                key = line.get("actorId", ""), line.get("correlationId", "")
+                actions[key] = _action(line)
     events += actions.values()
     return sorted(events, key=lambda event: event.at, reverse=True)[:MAX_EVENTS]
 

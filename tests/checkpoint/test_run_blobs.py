@@ -545,7 +545,9 @@ def test_an_error_that_is_no_sign_of_another_writer(fire: Fire, faults: BlobFaul
 
 def packed(*documents: object) -> bytes:
     """Pages as they are stored."""
-    return b"".join(gzip.compress(json.dumps(value).encode() + b"\n", mtime=0) for value in documents)
+    return b"".join(
+        gzip.compress(json.dumps(value).encode() + b"\n", mtime=0) for value in documents
+    )
 
 
 WHOLE = packed(PAGE | {"schema": 1})

@@ -12,8 +12,10 @@ import pytest
 from local.tools import settings_table
 from shared.checkpoint import COMPLETED, INTERRUPTED, RUNNING, STOPPED, Run
 from shared.config import SETTINGS, Setting
+from shared.graph import BATCH_SIZE
 from shared.model import Outcome
 from shared.sync.report import SUMMARY_FIELDS, summary
+from shared.sync.steps import STEP_USERS
 from tests.infra.compiler import INFRA, Compiler
 from tests.infra.test_permissions import FULL, GROUP, NARROW
 from tests.infra.tools import ROOT
@@ -247,6 +249,33 @@ def test_the_arithmetic_of_the_first_run_is_right() -> None:
         assert by_calls == calls // 5 // 2 // 4
         users, minutes = (int(n.replace(",", "")) for n in re.findall(r"[\d,]+", row[5]))
         assert minutes == math.ceil(users / min(by_units, by_calls))
+
+
+def test_the_arithmetic_of_a_million_users_is_right() -> None:
+    """Requests and operations follow from the sizes that the program works with."""
+    rows = {row[0]: row for row in table(OPERATE, "### A night of 1,000,000 users")}
+    users, changed, shards, record = 1_000_000, 5_000, 256, 600
+    pages = math.ceil(users / 999)  # the largest page that Graph allows
+    writes = 2 * shards + users // STEP_USERS + pages
+
+    def says(name: str, *figures: str) -> None:
+        assert all(figure in " ".join(rows[name][1:]) for figure in figures), rows[name]
+
+    says("listing", f"{pages:,}")
+    says("photo versions", f"{users // BATCH_SIZE:,}")
+    says("changed users", f"{round(changed * (5 + 2 / BATCH_SIZE)):,}")
+    says(
+        "shards",
+        f"{math.ceil(users / shards):,}",
+        f"{math.ceil(users / shards * record / 1e5) / 10} MB",
+    )
+    says("write operations", f"{users // STEP_USERS:,}", f"{round(writes, -2):,}")
+    says("storage traffic", f"{3 * users * record / 1e9:.1f} GB")
+    says(
+        "per changed user",
+        f"{3 * users * record / changed / 1e3:.0f} KB",
+        f"{writes / changed:.1f}",
+    )
 
 
 def test_the_architecture_names_every_part() -> None:

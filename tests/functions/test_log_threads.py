@@ -61,3 +61,13 @@ def test_the_watch_over_all_tests_sees_it(lost_log: list[str], name: str, lost: 
     thread.join()
     assert lost_log == lost
     lost_log.clear()
+
+
+def test_a_misspelled_setting_is_named_in_the_log(served: Make) -> None:
+    """C11: `REMOVE_PHOTO=false` is no setting: the invocation's log names the one that is meant."""
+    here = served(users=1)
+    here.settings(REMOVE_PHOTO="false")
+    here.fire()
+    (told,) = [r for r in here.worker.log.heard if "REMOVE_PHOTO:" in r.getMessage()]
+    assert told.levelno == logging.WARNING
+    assert "REMOVE_PHOTOS" in told.getMessage()

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import BlobClient, StorageErrorCode
 from PIL import Image
 
 from local.tenant import Fault
@@ -308,3 +310,40 @@ def test_entries_with_strange_names() -> None:
     person = directory._person(entry)
     assert person
     assert (person.id, person.name, person.guest) == (str(uuid.UUID(int=1)), "", False)
+
+
+def test_a_day_with_more_lines_than_an_append_blob_takes(
+    world: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promise 16: one person who calls all day does not close the portal to everybody else."""
+    one, user_id = synced(world(users=4))
+    append = BlobClient.append_block
+
+    def full(blob: BlobClient, data: bytes, **options: Any) -> object:
+        if blob.blob_name.endswith("-01.jsonl") or ".2." in blob.blob_name:
+            error = ResourceExistsError("The block count exceeds the limit.")
+            vars(error)["error_code"] = StorageErrorCode.BLOCK_COUNT_EXCEEDS_LIMIT
+            raise error
+        return append(blob, data, **options)
+
+    store = core(one).store
+    store.append("audit/2026-03-01.jsonl", b"{}\n")
+    monkeypatch.setattr(BlobClient, "append_block", full)
+    line = json.dumps({"targetId": user_id, "activity": "view", "correlationId": "c"}).encode()
+    for name in ("audit/2026-03-01.jsonl", "audit/2026-03-02.jsonl"):
+        store.append(name, line + b"\n")
+    assert sorted(one.blobs("audit/")) == [
+        "audit/2026-03-01.3.jsonl",
+        "audit/2026-03-01.jsonl",
+        "audit/2026-03-02.jsonl",
+    ]
+    assert "view" in {event.activity for event in core(one).history(user_id)}
+
+
+def test_nobody_hides_what_another_person_did(world: Make) -> None:
+    """The id of an action comes from the browser: the same one of another person is another one."""
+    one, user_id = synced(world(users=4))
+    audit, same = Audit(core(one).store, one.clock), str(uuid.uuid4())
+    for actor, activity in ((one.ids()[1], "force"), (one.ids()[2], "dry_run")):
+        audit.begin(Action(activity, actor, "helpdesk", user_id, same))
+    assert {event.activity for event in core(one).history(user_id)} >= {"force", "dry_run"}
