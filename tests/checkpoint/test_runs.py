@@ -207,7 +207,8 @@ def test_broken_runs(changed: dict[str, Any]) -> None:
 
 
 OF_VERSION_2 = {
-    "phase", "shard", "deferredUsers", "putAside", "clearing", "filterRefused", "leavers", "writing"
+    "phase", "shard", "deferredUsers", "putAside", "clearing", "confirmations", "candidates",
+    "filterRefused", "leavers", "writing",
 }  # fmt: skip
 
 
