@@ -46,10 +46,9 @@ fuzz: ## hostile bytes into every parser, guided by coverage (10 minutes)
 	$(SETUP)
 	@$(RUN) local.tools.fuzz
 
-mutants: ## does a test fail for each small change of the modules that decide (an hour)
+mutants: ## does a test fail for each small change of the modules that decide (half an hour)
 	$(SETUP)
-	@AZURITE_BLOB=$(CURDIR)/node_modules/azurite/dist/src/blob/main.js $(RUN) mutmut run
-	@$(RUN) mutmut results
+	@$(RUN) local.tools.mutants
 
 package: ## the zip to deploy, with its dependencies
 	@$(ANY_PYTHON) -m local.package

@@ -56,6 +56,8 @@ _run = st.builds(
     deferred=st.lists(st.uuids().map(str), max_size=3),
     put_aside=st.lists(st.uuids().map(str), max_size=3),
     clearing=st.lists(st.sampled_from(["00", "ff"]), max_size=2),
+    confirmations=_count,
+    candidates=st.lists(st.uuids().map(str), max_size=3),
     listed=_count,
     previous_listed=st.none() | _count,
     filter_refused=st.booleans(),
@@ -207,7 +209,8 @@ def test_broken_runs(changed: dict[str, Any]) -> None:
 
 
 OF_VERSION_2 = {
-    "phase", "shard", "deferredUsers", "putAside", "clearing", "filterRefused", "leavers", "writing"
+    "phase", "shard", "deferredUsers", "putAside", "clearing", "confirmations", "candidates",
+    "filterRefused", "leavers", "writing",
 }  # fmt: skip
 
 

@@ -282,3 +282,122 @@ def test_probing_ends_with_the_first_write() -> None:
     assert one.probing
     one.writing("").succeeded()
     assert not one.probing
+
+
+def test_a_stop_says_what_to_do() -> None:
+    """What happened, that nothing is lost, and where to look."""
+    one = breaker(Canary(False))
+    fail(one, 20)
+    assert str(one.cause) == (
+        f"stopped because writing to SharePoint fails for everybody, last with: {DOWN}. Nothing is "
+        "lost: the next firing tries again and goes on when that succeeds. If it lasts, see the "
+        "service health of Microsoft 365 and docs/operate.md"
+    )
+
+
+def test_a_missing_permission_is_told_with_its_evidence() -> None:
+    """Service, role, and what was answered."""
+    one = breaker(Canary(False))
+    fail(one, 3, DENIED)
+    assert isinstance(one.cause, PermissionMissing)
+    assert (one.cause.resource, one.cause.evidence) == ("SharePoint", ASKED)
+
+
+def test_the_healthy_user_is_asked_about_what_failed() -> None:
+    """The error tells which request to repeat; in the middle of a pass and at its end."""
+    heard: list[PhotoSyncError] = []
+
+    def canary(error: PhotoSyncError) -> bool:
+        heard.append(error)
+        return True
+
+    one = CircuitBreaker("x", resource="SharePoint", role="r", canary=canary)
+    fail(one, 20)
+    other = CircuitBreaker("x", resource="SharePoint", role="r", canary=canary)
+    nonsense = MalformedResponse(ASKED)
+    fail(other, 3, nonsense)
+    other.conclude()
+    assert heard == [DOWN, nonsense]
+
+
+def test_each_good_answer_of_the_healthy_user_doubles_the_patience() -> None:
+    """After 20 failures, then 40, then 80; of refusals after 3, 6, 12; users likewise."""
+    one = breaker(canary := Canary(True))
+    asked = []
+    for user in range(20 + 40 + 80):
+        one.failed(DOWN, [f"user {user}"])
+        asked.append(canary.asked)
+    assert [asked.index(number) + 1 for number in (1, 2, 3)] == [20, 60, 140]
+    one = breaker(canary := Canary(True))
+    asked = []
+    for user in range(3 + 6 + 12):
+        one.failed(DENIED, [f"user {user}"])
+        asked.append(canary.asked)
+    assert [asked.index(number) + 1 for number in (1, 2, 3)] == [3, 9, 21]
+
+
+def test_ten_users_are_enough_and_nine_are_not() -> None:
+    """However many requests; and twenty after the healthy user was fine once."""
+    one = breaker(canary := Canary(True, False))
+    for _ in range(10):
+        fail(one, 9)
+    assert canary.asked == 0
+    fail(one, 1, first=9)
+    assert (canary.asked, one.cause) == (1, None)
+    for _ in range(10):
+        fail(one, 19)
+    assert canary.asked == 1
+    fail(one, 1, first=19)
+    assert canary.asked == 2
+    assert one.cause is not None
+
+
+def test_without_a_healthy_user_refusals_of_a_few_decide_nothing() -> None:
+    """Three may be in trouble themselves; ten are not. The next failure asks again."""
+    one = breaker(canary := Canary(None))
+    assert [one.failed(DENIED, [f"user {user}"]) for user in range(9)] == [False] * 9
+    assert (one.cause, canary.asked) == (None, 7)
+    fail(one, 1, DENIED, first=9)
+    assert isinstance(one.cause, PermissionMissing)
+
+
+def test_at_the_end_a_cause_is_not_judged_again() -> None:
+    """Nor is a service of which nothing is known."""
+    one = breaker(canary := Canary(False))
+    one.conclude()
+    assert canary.asked == 0
+    fail(one, 20)
+    cause = one.cause
+    one.conclude()
+    assert (one.cause, canary.asked) == (cause, 1)
+    assert cause is not None
+
+
+def test_while_the_healthy_user_is_asked_nobody_else_asks() -> None:
+    """Neither another failure nor the end of the pass."""
+    asked = []
+
+    def canary(error: PhotoSyncError) -> bool:
+        asked.append(error)
+        if len(asked) > 3:
+            raise AssertionError("asked while it is asked")
+        fail(one, 30, first=100)
+        one.conclude()
+        return False
+
+    one = CircuitBreaker("x", resource="SharePoint", role="r", canary=canary)
+    fail(one, 20)
+    assert len(asked) == 1
+    one = CircuitBreaker("x", resource="SharePoint", role="r", canary=canary)
+    asked.clear()
+    fail(one, 3)
+    one.conclude()
+    assert len(asked) == 1
+
+
+def test_a_second_stop_needs_another_proof() -> None:
+    """After the healthy user was fine, an outage is still found."""
+    one = breaker(canary := Canary(True, False))
+    fail(one, 60)
+    assert canary.asked == 2
+    assert isinstance(one.cause, RunStopped)

@@ -270,3 +270,51 @@ def test_saving_that_fails_leaves_the_users_known() -> None:
     with pytest.raises(StateError):
         desk.engine.drain()
     assert desk.engine.unfinished() == [ANN.id]
+
+
+def test_notes_of_two_shards_wait_in_one_window() -> None:
+    """The second adds to the first."""
+    desk = Desk()
+    other = user(0, "01")
+    desk.know([ANN, other])
+    desk.engine.load(["00", "01"])
+    desk.engine.note({ANN.id: None})
+    desk.engine.note({other.id: None})
+    desk.engine.drain()
+    assert desk.checkpoint.records == {}
+
+
+@pytest.mark.parametrize("probing", [False, True])
+def test_a_part_of_a_window_is_of_the_same_try(probing: bool) -> None:
+    """Who fails in the last try is failed, also when only complete shards are taken on."""
+    desk = Desk(probing=probing, healthy=True)
+    desk.give(ANN)
+    desk.engine.begin_last_try()
+    desk.faults.always("photo", ANN, DOWN)
+    desk.compare(ANN, *[user(number, "01") for number in range(399)])
+    desk.engine.advance(lambda name: name == "00")
+    assert outcome(desk, ANN) is Outcome.FAILED
+
+
+def test_only_complete_shards_leave_a_window() -> None:
+    """Users to read, users to save, and notes alike."""
+    desk = Desk()
+    gone = {shard: user(0, shard) for shard in ("00", "01")}
+    new = {shard: user(1, shard) for shard in ("00", "01")}
+    noted = {shard: user(2, shard) for shard in ("00", "01")}
+    desk.know([*gone.values(), *noted.values()])
+    for one in gone.values():
+        del desk.graph.photos[one.id]
+    desk.give(new.values())
+    quiet = [user(number) for number in range(10, 406)]
+    desk.compare(*gone.values(), *new.values(), *quiet)
+    desk.engine.note({one.id: None for one in noted.values()})
+    desk.engine.advance(lambda name: name == "00")
+    assert outcome(desk, gone["00"]) is Outcome.REMOVAL_PENDING
+    assert outcome(desk, new["00"]) is Outcome.UPDATED
+    assert desk.record(noted["00"]) is None
+    assert desk.engine.unfinished() == [gone["01"].id, new["01"].id]
+    assert desk.record(noted["01"]) is not None
+    desk.engine.drain()
+    assert desk.record(noted["01"]) is None
+    assert outcome(desk, gone["01"]) is Outcome.REMOVAL_PENDING

@@ -102,3 +102,20 @@ def test_a_year_without_runs_makes_nobody_due_at_once() -> None:
         left.left_on == (datetime.fromtimestamp(NOW, UTC) + timedelta(days=365)).date().isoformat()
     )
     assert noticed.due == []
+
+
+def test_people_are_asked_about_by_their_recorded_name() -> None:
+    """The name is of the record; the id alone decides."""
+    (asked,) = to_ask({ID: LEFT}, (), policy())
+    assert asked == User(ID, LEFT.upn)
+
+
+def test_the_day_of_a_person_is_fixed_by_the_id() -> None:
+    """The last four digits and the date alone: a week later it is their day again."""
+    records = {ID: KEPT, OTHER: KEPT}
+    first = next(day for day in range(7) if to_ask({ID: KEPT}, (), policy(now=NOW + day * DAY)))
+    then = policy(now=NOW + (first + 6) * DAY)
+    assert [user.id for user in to_ask(records, (), then)] == [OTHER]
+    twin = f"{ID[:-5]}1{ID[-4:]}"
+    both = policy(now=NOW + (first + 7) * DAY)
+    assert [user.id for user in to_ask({ID: KEPT, twin: KEPT}, (), both)] == sorted([ID, twin])

@@ -354,3 +354,9 @@ def test_odd_figures_of_a_saved_page_are_ignored(changed: dict[str, Any]) -> Non
     blobs = Blobs()
     blobs.append_page({"of": "users", "users": [[user(1).id, "a@b.c"]], "next": None, **changed})
     assert len(listing(FakeGraph([]), blobs).read()) == 1
+
+
+def test_a_list_that_is_empty_says_so() -> None:
+    """In the words of the report."""
+    assert scope.compare(Scope([]), None) == "the list of users is empty"
+    assert scope.compare(Scope([], "broken"), None) == "broken"
