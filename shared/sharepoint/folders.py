@@ -20,6 +20,7 @@ from shared.errors import (
     NotFound,
     PatienceExceeded,
     PermissionMissing,
+    PhotoSyncError,
     RequestRejected,
     ServiceError,
     Unavailable,
@@ -85,7 +86,7 @@ class Folders:
         self._site = site
         self._is_central = is_central
         self._cache = cache
-        self._failed: dict[str, tuple[ServiceError, float]] = {}
+        self._failed: dict[str, tuple[PhotoSyncError, float]] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -134,7 +135,8 @@ class Folders:
             raise self._no_library(host, missing.evidence) from None
         except AccessDenied as refused:
             if self._is_central(host):
-                raise PermissionMissing(SHAREPOINT, FILES_ROLE, refused.evidence) from None
+                missing_role = PermissionMissing(SHAREPOINT, FILES_ROLE, refused.evidence)
+                raise self._keep(host, missing_role) from None
             raise self._keep(
                 host,
                 HostUnavailable(
@@ -157,12 +159,13 @@ class Folders:
             "SharePoint or OneDrive"
         )
         if self._is_central(host):
-            return ConfigurationError([f"{host} has no library '{LIBRARY}' ({evidence}). {remedy}"])
+            text = f"{host} has no library '{LIBRARY}' ({evidence}). {remedy}"
+            return self._keep(host, ConfigurationError([text]))
         return self._keep(
             host, HostUnavailable(evidence, host, f"has no library '{LIBRARY}'", remedy)
         )
 
-    def _keep[E: ServiceError](self, host: str, error: E) -> E:
+    def _keep[E: PhotoSyncError](self, host: str, error: E) -> E:
         """Do not ask again for a while."""
         self._failed[host] = error, self._site.service.clock.monotonic() + FAILED_SECONDS
         return error

@@ -17,6 +17,7 @@ from shared.errors import (
     PermissionMissing,
     PhotoSyncError,
     RunStopped,
+    Throttled,
     Unavailable,
 )
 
@@ -32,6 +33,7 @@ _SERVICE_FAILURES = (
     HostUnavailable,
     MalformedResponse,
     PatienceExceeded,
+    Throttled,
     Unavailable,
 )
 """A 404, a 423 or another 4xx is about the user, never about the service."""
@@ -102,7 +104,10 @@ class CircuitBreaker:
         Returns:
             Whether these users were the probe, whose failure alone stops the run.
         """
-        if not isinstance(error, _SERVICE_FAILURES):
+        if not isinstance(error, _SERVICE_FAILURES) or (
+            # A pause of the whole service is kept, and no failure of anybody.
+            isinstance(error, Throttled) and not error.own
+        ):
             return False
         with self._lock:
             self._last = error

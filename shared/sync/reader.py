@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 from itertools import batched
 
 from shared.checkpoint import Record
-from shared.errors import DeadlineExceeded, PhotoSyncError, ServiceError, Throttled, UserError
+from shared.errors import DeadlineExceeded, PhotoSyncError, ServiceError, UserError
 from shared.graph import BATCH_SIZE, Graph, Seen, Unknown
 from shared.http import Patience
 from shared.log import InvocationLog
@@ -122,7 +122,7 @@ class Reader:
             try:
                 loaded = self._user_sync.load(user, record, fetch, policy, patience(user.id))
             except PhotoSyncError as error:
-                if isinstance(error, ServiceError) and not isinstance(error, Throttled):
+                if isinstance(error, ServiceError):
                     self._health.photos.failed(error, [user.id])
                 elif isinstance(error, UserError):
                     self._health.photos.succeeded()
@@ -154,8 +154,7 @@ class Reader:
                     user, record, loaded, profile, policy=policy, patience=patience(user.id)
                 )
             except PhotoSyncError as error:
-                if not isinstance(error, Throttled):
-                    self._health.writing(profile.host).failed(error, [user.id])
+                self._health.writing(profile.host).failed(error, [user.id])
                 return error
             except Exception as error:  # noqa: BLE001 - a bug met by one user is not the end
                 self._log.add(logging.ERROR, f"user {user.id}: internal error", error=error)
@@ -171,8 +170,7 @@ class Reader:
         try:
             seen = self._graph.photo_versions(user_ids)
         except PhotoSyncError as error:
-            if not isinstance(error, Throttled):
-                breaker.failed(error, user_ids)
+            breaker.failed(error, user_ids)
             return error
         if any(not isinstance(answer, Unknown) for answer in seen.values()):
             # First of all: one poisoned user beside others that were answered is no outage.

@@ -65,14 +65,17 @@ AWAY, NO_ROLE, CONFLICT, LOST, IN_USE = BLOB_GROUPS
 EVER = "for ever"
 NOTHING, STOPS, RAISES = "nothing", "the run stops", "the firing fails"
 
-_BLOB_MESSAGE = (
+_AWAY_MESSAGE = "cannot …: …. The storage account of CHECKPOINT_CONNECTION …"
+_ROLE_MESSAGE = (
     "cannot …: …. The identity needs the role Storage Blob Data Owner on the storage account of "
-    "CHECKPOINT_CONNECTION, and the account must be reachable"
+    "CHECKPOINT_CONNECTION, and the network rules of the account must let the app in"
 )
 _ALERT = "Each firing tries again; alert `night-missing` after 30 hours. "
 _ROLE = "Give the role (deploy the template again), check the account's network rules"
+_LOOK = "See the account's metrics, its network rules and Azure service health"
 _BEFORE = ("container", "acquire", "run read")
-_WITHIN = ("state read", "state write", "lines")
+_WITHIN = ("state read", "state write")
+_LINES = ("lines",)
 _FOR_RUN = ("run write", "report")
 
 
@@ -110,14 +113,16 @@ BLOB_ROWS = (
         "Asked again within seconds. Nothing to do.",
     ),
     BlobRow(
-        (AWAY,), _BEFORE, (EVER,), RAISES, _BLOB_MESSAGE, "Nothing is written. " + _ALERT + _ROLE
+        (AWAY,), _BEFORE, (EVER,), RAISES, _AWAY_MESSAGE, "Nothing is written. " + _ALERT + _LOOK
     ),
     BlobRow(
-        (NO_ROLE,), _BEFORE, _BOTH, RAISES, _BLOB_MESSAGE, "Nothing is written. " + _ALERT + _ROLE
+        (NO_ROLE,), _BEFORE, _BOTH, RAISES, _ROLE_MESSAGE, "Nothing is written. " + _ALERT + _ROLE
     ),
-    BlobRow((AWAY,), _WITHIN, (EVER,), STOPS, _BLOB_MESSAGE, _NEXT + _ROLE),
-    BlobRow((NO_ROLE,), _WITHIN, _BOTH, STOPS, _BLOB_MESSAGE, _NEXT + _ROLE),
-    BlobRow((AWAY, NO_ROLE), _FOR_RUN, (EVER,), RAISES, _BLOB_MESSAGE, _NEXT + _ROLE),
+    BlobRow((AWAY,), _WITHIN, (EVER,), STOPS, _AWAY_MESSAGE, _NEXT + _LOOK),
+    BlobRow((NO_ROLE,), _WITHIN, _BOTH, STOPS, _ROLE_MESSAGE, _NEXT + _ROLE),
+    BlobRow((NO_ROLE,), _LINES, (ONCE,), STOPS, _ROLE_MESSAGE, _NEXT + _ROLE),
+    BlobRow((AWAY,), _LINES + _FOR_RUN, (EVER,), RAISES, _AWAY_MESSAGE, _NEXT + _LOOK),
+    BlobRow((NO_ROLE,), _LINES + _FOR_RUN, (EVER,), RAISES, _ROLE_MESSAGE, _NEXT + _ROLE),
     BlobRow(
         (CONFLICT,),
         ("state write",),

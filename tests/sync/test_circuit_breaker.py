@@ -147,13 +147,13 @@ def test_an_outage_after_successes_is_found() -> None:
     [
         NotFound(ASKED),
         RequestRejected(ASKED),
-        Throttled(ASKED, 300, own=True),
+        Throttled(ASKED, 300),
         None,
         ValueError("a bug"),
     ],
 )
 def test_what_is_about_the_user_never_counts(error: Exception | None) -> None:
-    """404, 423, 400 and a pause of one user are theirs, however many they are."""
+    """404, 423 and 400 are theirs, however many they are; a pause of the service is nobody's."""
     one = breaker(canary := Canary(False))
     for user in range(100):
         assert one.failed(error, [f"user {user}"]) is False
@@ -166,6 +166,7 @@ def test_what_is_about_the_user_never_counts(error: Exception | None) -> None:
     [
         MalformedResponse(ASKED),
         PatienceExceeded(ASKED),
+        Throttled(ASKED, 300, own=True),
         HostUnavailable(ASKED, "https://contoso-my.sharepoint.com", "is gone", "Wait."),
     ],
 )

@@ -130,14 +130,14 @@ def test_the_lease_cannot_be_renewed(
         assert lost or again.wait(30)
 
     here.tenant.faults.add(Fault("call", operation="file.upload", nth=1, action=fail))
-    with caplog.at_level(logging.WARNING, "photo_sync.lease"):
+    with caplog.at_level(logging.WARNING, "photo_sync"):
         if lost:
             with pytest.raises(LeaseLost, match="another run took over, or storage"):
                 here.fire()
             assert len(here.writes()) == 2
         else:
             oracle.verify(here.fire())
-            assert "the lease could not be renewed: ServerBusy" in caplog.text
+            assert "the lease of the run could not be renewed (ServerBusy)" in caplog.text
     faults.clear()
     assert oracle.false_claims() == []
     minute_later(here)

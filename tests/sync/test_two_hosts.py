@@ -149,7 +149,6 @@ class Frozen:
 def test_frozen_past_its_lease(world: Make, point: tuple[str, int], when: str, known: bool) -> None:
     """Promise 6: a host that slept past its lease writes nothing more, wherever.
 
-
     What was on its way to SharePoint is found and repaired.
     """
     here = world(users=3, settings={"MAX_CONCURRENCY": "1"})
