@@ -34,7 +34,7 @@ lint: ## only the static checks of `make test` (half a minute)
 	$(SETUP) --lint
 	@$(RUN) local.check --static
 
-bench: ## requests, bytes, CPU and memory for tenants of up to 100,000 people (30 minutes)
+bench: ## requests, storage, CPU, memory, pace and costs of tenants of up to 200,000 people (25 minutes)
 	$(SETUP)
 	@$(RUN) local.tools.bench
 

@@ -196,7 +196,9 @@ class Fault:
 
     def _retry_after(self, now: float) -> str:
         seconds = self.retry_after or 0
-        return formatdate(now + seconds, usegmt=True) if self.retry_after_date else f"{seconds:.12g}"
+        return (
+            formatdate(now + seconds, usegmt=True) if self.retry_after_date else f"{seconds:.12g}"
+        )
 
 
 class Faults:

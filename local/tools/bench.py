@@ -15,7 +15,7 @@ from local.support.arguments import positive
 from local.support.azurite import Azurite
 from local.support.terminal import bold, table
 from local.tenant import Quotas
-from local.tools import bench_calls, bench_nights, bench_pace, photo_costs
+from local.tools import bench_calls, bench_nights, bench_pace, hourly, photo_costs
 from local.tools.bench_costs import (
     PRICES_FROM,
     PRICES_SEEN,
@@ -43,8 +43,6 @@ MOST_THROTTLED = 0.01
 
 NIGHT_FIRINGS = 20
 """Of SYNC_SCHEDULE's default, 0 */15 1-5 * * *."""
-HOURLY_FIRINGS = 24
-"""Of SYNC_SCHEDULE = 0 0 * * * * with RUN_INTERVAL_HOURS = 0."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             failures += _calls(steps, azurite)
         if "costs" in parts and len(nights) > 1:
             _costs(steps, azurite, nights)
+            with steps.step(f"A day of hourly runs of {hourly.USERS} users, virtual time", 40):
+                hours = hourly.day(azurite)
+            print(bold("\nA day of hourly runs"))
+            print(hourly.summary(hours))
+            failures += ["a picture was stale after an hourly run"] * any(h.stale for h in hours)
     if "nights" in parts:
         with steps.step("Hostile photos", 60):
             photos = photo_costs.measure_all()
@@ -136,7 +139,7 @@ def _seconds(sizes: Sequence[int], courses: Sequence[Course], parts: Sequence[st
     if "pace" in parts:
         seconds += sum(course.seconds for course in courses)
     if "costs" in parts:
-        seconds += _TIMED_SECONDS * len(_TIMED_SIZES)
+        seconds += _TIMED_SECONDS * len(_TIMED_SIZES) + 40
     return seconds + 30 * ("calls" in parts)
 
 
@@ -206,8 +209,9 @@ def _pace(steps: Steps, azurite: Azurite, courses: Sequence[Course]) -> list[str
     print(table((*head, "our CPU", "tenant's CPU"), rows))
     print(
         f"Without a quota: from {bench_pace.RAMP_SECONDS:.0f} s after the first request to "
-        "SharePoint until the last photo is read (then the run only drains). With one: its whole "
-        "minutes between the first and the last. Throttled: of all requests to SharePoint."
+        "SharePoint until the last photo is read (then the run only drains). With a quota: its "
+        f"whole minutes until {bench_pace.FINISHED_SHARE:.0%} of the users are done. Throttled: of "
+        "all requests to SharePoint."
     )
     return failures
 
@@ -261,8 +265,10 @@ def _costs(steps: Steps, azurite: Azurite, nights: Sequence[Nights]) -> None:
         kinds = measured.ordinary["storage"]["operations"] if measured else operations(users)
         load = Load(time.at(users), kinds, stored * users)
         nightly = month(load, runs_a_day=1, firings_a_day=NIGHT_FIRINGS)
-        hourly = month(load, runs_a_day=24, firings_a_day=HOURLY_FIRINGS)
-        rows.append([f"{users:,}", f"{load.seconds:,.0f}", *_dollars(nightly), *_dollars(hourly)])
+        each_hour = month(load, runs_a_day=24, firings_a_day=hourly.FIRINGS)
+        rows.append(
+            [f"{users:,}", f"{load.seconds:,.0f}", *_dollars(nightly), *_dollars(each_hour)]
+        )
         lines.append(arithmetic(users, load, nightly))
     print(bold("\nCosts in US dollars a month, 0.5 % changed in each run"))
     head = ("users", "s a run", "nightly", "with grant", "hourly", "with grant")
@@ -271,7 +277,8 @@ def _costs(steps: Steps, azurite: Azurite, nights: Sequence[Nights]) -> None:
     print(
         f"Time of a run: {time.fixed:.1f} s + {time.per_user * 1000:.2f} s for a thousand users, "
         f"through {walls[0][0]:,} and {walls[1][0]:,} users at real latencies. Nightly: "
-        "SYNC_SCHEDULE 0 */15 1-5 * * *. Hourly: SYNC_SCHEDULE 0 0 * * * *, RUN_INTERVAL_HOURS 0. "
+        f"SYNC_SCHEDULE 0 */15 1-5 * * *. Hourly: SYNC_SCHEDULE {hourly.SCHEDULE}, "
+        f"RUN_INTERVAL_HOURS {hourly.INTERVAL_HOURS}. "
         f"Prices of {PRICES_SEEN}, East US: {', '.join(PRICES_FROM)}. Logs in Application Insights "
         "and the host's own storage operations are not in it."
     )

@@ -96,7 +96,7 @@ def imports() -> str:
     """What a fresh process imports before its first call, and how long that takes; one line."""
     runs = [
         json.loads(
-            subprocess.run(
+            subprocess.run(  # noqa: S603 - our own command line
                 [sys.executable, "-c", _IMPORT],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,

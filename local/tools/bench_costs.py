@@ -130,10 +130,13 @@ def arithmetic(users: int, load: Load, cost: Cost) -> str:
         f"{load.operations.get(kind, 0):,.0f} {kind} x ${price}/10,000"
         for kind, price in TEN_THOUSAND.items()
     )
+    memory = (
+        f"{cost.gb_seconds:,.0f} GB-s (runs of {load.seconds:,.0f} s, idle firings of "
+        f"{LEAST_EXECUTION_SECONDS:.0f} s, {INSTANCE_GB:.0f} GB) x ${GB_SECOND}"
+    )
+    executions = f"{cost.executions:,.0f} executions x ${MILLION_EXECUTIONS:.2f}/million"
+    storage = f"{NIGHTS_A_MONTH} x ({kinds}) + {load.stored / 1e9:.3f} GB x ${STORED_GB_MONTH}"
     return (
-        f"{users:,} users, a month of nights: {cost.gb_seconds:,.0f} GB-s (runs of "
-        f"{load.seconds:,.0f} s, idle firings of {LEAST_EXECUTION_SECONDS:.0f} s, {INSTANCE_GB:.0f} "
-        f"GB) x ${GB_SECOND} + {cost.executions:,.0f} executions x ${MILLION_EXECUTIONS:.2f}/million "
-        f"= ${cost.compute:.2f}; {NIGHTS_A_MONTH} x ({kinds}) + {load.stored / 1e9:.3f} GB x "
-        f"${STORED_GB_MONTH} = ${cost.storage:.2f}"
+        f"{users:,} users, a month of nights: {memory} + {executions} = ${cost.compute:.2f}; "
+        f"{storage} = ${cost.storage:.2f}"
     )

@@ -13,6 +13,9 @@ WINDOW_SECONDS = 60.0
 RAMP_SECONDS = 20.0
 """Left out after the first request to SharePoint: the program begins with 4 requests in flight."""
 
+FINISHED_SHARE = 0.98
+"""Of the users, after whom only the slowest are left."""
+
 _LAST_NEW_WORK = "photo.bytes"
 """After the last of these no user comes in any more: from there on the run drains."""
 
@@ -80,12 +83,14 @@ def pace_without_quota(entries: Sequence[Entry]) -> Pace:
 
 
 def pace_with_quota(entries: Sequence[Entry]) -> Pace:
-    """The whole windows of the quota between the first request and the last photo read.
+    """The whole windows of the quota from the first request to SharePoint on.
 
-    The first window is left out, because the run begins somewhere in it, and the last one, because
-    it ends somewhere in it.
+    The first window is left out, because the run begins somewhere in it, and the one in which
+    `FINISHED_SHARE` of the users are done, because then only the slowest are left.
     """
-    begin, end = _steady(entries, ramp=0.0)
+    begin, _ = _steady(entries, ramp=0.0)
+    done = sorted(e.ended for e in entries if e.operation == _USER_DONE and not e.throttled)
+    end = done[int(len(done) * FINISHED_SHARE)] if done else begin
     first = int(begin // WINDOW_SECONDS) + 1
     last = int(end // WINDOW_SECONDS)
     windows = max(0, last - first)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
@@ -37,8 +38,8 @@ SAVE_ATTEMPTS = 12
 """Each lost one is another writer's success, so that this many mean something else is wrong."""
 
 TURN_SECONDS = 4.0
-"""How long a save waits for other saves of the same shard in this process. A call that saves at its
-deadline still answers within a minute."""
+"""How long an attempt waits for other saves of the same shard in this process. A call that saves at
+its deadline still answers within a minute."""
 
 _SHARD = re.compile(r"state/([0-9a-f]{2})\.json")
 _turns = tuple(threading.RLock() for _ in range(256))
@@ -150,12 +151,19 @@ class Checkpoint:
             records = parse_or_set_aside(self.container, blob, data, parse_shard, self.log) or {}
         return Shard(name, etag, records | self._remembered.get(name, {}))
 
-    def save(self, shard: Shard, changes: Mapping[str, Record | None]) -> tuple[Shard, set[str]]:
+    def save(
+        self,
+        shard: Shard,
+        changes: Mapping[str, Record | None],
+        seen: Mapping[str, Record | None] | None = None,
+    ) -> tuple[Shard, set[str]]:
         """Write changed records into a shard.
 
         Args:
             shard: as it was read; its version is the condition.
             changes: records by user id; None drops one.
+            seen: the records from which the changes were made, where that is longer ago than the
+                shard was read.
 
         Returns:
             The shard as it is now, and the ids of users whose picture somebody else changed
@@ -167,12 +175,19 @@ class Checkpoint:
         """
         if self._read_only:
             return self._remember(shard, changes), set()
-        with _turn(shard.name):
-            return self._save(shard, changes)
+        with _Turn(shard.name) as turn:
+            return self._save(shard, changes, seen or {}, turn)
 
-    def _save(self, shard: Shard, changes: Mapping[str, Record | None]) -> tuple[Shard, set[str]]:
-        base = shard.records
+    def _save(
+        self,
+        shard: Shard,
+        changes: Mapping[str, Record | None],
+        seen: Mapping[str, Record | None],
+        turn: "_Turn",
+    ) -> tuple[Shard, set[str]]:
+        base = {**shard.records, **seen}
         for attempt in range(SAVE_ATTEMPTS):
+            turn.wait()
             merged = {
                 user_id: merge(base.get(user_id), ours, shard.records.get(user_id))
                 for user_id, ours in changes.items()
@@ -255,20 +270,27 @@ class Checkpoint:
         return str(response["etag"])
 
 
-@contextmanager
-def _turn(name: str) -> Iterator[None]:
-    """Let the threads of this process save a shard one after the other.
+class _Turn:
+    """Lets the threads of this process save a shard one after the other; a context manager.
 
     Otherwise many calls at once lose to each other until their attempts are used up. Only a
-    courtesy: whoever waited long enough goes on, because the version of the blob decides.
+    courtesy: whoever waited long enough tries without it, because the version of the blob decides.
     """
-    lock = _turns[int(name, 16)]
-    taken = lock.acquire(timeout=TURN_SECONDS)
-    try:
-        yield
-    finally:
-        if taken:
-            lock.release()
+
+    def __init__(self, name: str) -> None:
+        self._lock = _turns[int(name, 16)]
+        self._taken = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._taken:
+            self._lock.release()
+
+    def wait(self) -> None:
+        """Before each attempt: take the turn, unless it is taken already."""
+        self._taken = self._taken or self._lock.acquire(timeout=TURN_SECONDS)
 
 
 def _changed(

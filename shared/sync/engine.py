@@ -1,11 +1,12 @@
 """Takes many users through the run: compare, read, withdraw, write, claim, account.
 
 The main thread takes users in order of their id, compares photo versions, and collects those who
-need more into a window. A window is read, its records are withdrawn in one save per shard, and its
-writes are handed to worker threads; while these work, the next users are compared. When a window's
-writes have ended, its records claim what is there now, again in one save per shard, and its users
-are counted. So whenever the process dies, no record claims what SharePoint does not hold, and at
-most 500 users of work are repeated.
+need more into a window. A window is read by worker threads; then its records are withdrawn in one
+save per shard, and its writes are handed to other workers. Meanwhile the next users are compared
+and the next windows are read. When a window's writes have ended, its records claim what is there
+now, again in one save per shard, and its users are counted. Where everybody would have to wait for
+a few writes that are late, these are left to a later window. So whenever the process dies, no
+record claims what SharePoint does not hold, and at most 500 users of work are repeated.
 
 A user whose request fails is put aside; the run goes on and tries them once more at its end. Only a
 service that answers nobody stops a run (`circuit_breaker`).
@@ -15,7 +16,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import replace
-from itertools import batched
+from itertools import batched, pairwise
 
 from shared.checkpoint import Checkpoint, Record, Shard
 from shared.clock import Clock
@@ -50,9 +51,15 @@ QUIET_USERS = 400
 """After so many compared users a smaller window is taken on, as far as its shards are complete: so
 a large shard is written twice in a night, and a small tenant's windows are of many shards."""
 
-UNFINISHED_USERS = 300
-"""Users in windows at once. Beside 100 compared users and 100 being compared this is what a crash
-can cost at most."""
+UNFINISHED_USERS = 400
+"""Users in windows at once. Beside the 100 who are compared next this is what a crash can cost at
+most."""
+
+WINDOWS_AT_ONCE = 3
+"""Windows that are read at once: one request that takes seconds holds up only its own window."""
+
+LATE_SHARE = 0.1
+"""So many of a window's users at most are left to a later window."""
 
 PROBES = 20
 """After the last firing was stopped, so many users at most are tried one by one: on a night on
@@ -62,7 +69,8 @@ WINDOW_SECONDS = 60.0
 """So long at most a user waits for a window to fill."""
 
 RECORDS_IN_MEMORY = 20_000
-"""With more records loaded the window is taken on, so that their shards can be let go."""
+"""With more records in its shards a window is taken on, and with more in flight nothing more is
+begun, so that shards can be let go."""
 
 _ENDS_THE_RUN = (ConfigurationError, TokenUnavailable, StateError)
 
@@ -84,6 +92,7 @@ class Engine:
         clock: of the program.
         sizes: longest sides of S, M, L in pixels.
         readers, writers: threads for reading, and for writing.
+        windows: threads that each read one window by means of the readers.
         health: judges the services.
         log: of the invocation.
         looks: whether there is time to look again at photos that did not change.
@@ -101,6 +110,7 @@ class Engine:
         sizes: tuple[int, int, int],
         readers: Executor,
         writers: Executor,
+        windows: Executor,
         health: Health,
         log: InvocationLog,
         looks: Callable[[], bool],
@@ -110,6 +120,7 @@ class Engine:
         self._clock = clock
         self._users = UserSync(graph, sharepoint, sizes)
         self._writers = writers
+        self._windows = windows
         self._health = health
         self._log = log
         self._looks = looks
@@ -124,7 +135,6 @@ class Engine:
             ended=lambda: self.ended,
         )
         self._shards = Shards(checkpoint, readers)
-        self._window_reader = WindowReader(self._reader, self._shards, self._on_error, self._now)
         self._window = Window(clock)
         self._in_flight: list[Window] = []
         self._compared = 0
@@ -215,23 +225,34 @@ class Engine:
             self._probed += 1
             self._take_on(self._window.split_one())
             while self._in_flight:
-                self._wait_for_writes()
-        now = self._clock.monotonic()
-        if (
-            len(self._window) >= self.window_users
-            or now - self._window.opened >= WINDOW_SECONDS
-            or self._shards.records() >= RECORDS_IN_MEMORY
-        ):
-            self._take_on_all()
-        elif self._compared >= QUIET_USERS:
+                self._wait()
+        if self._compared >= QUIET_USERS or self._is_full():
             self._compared = 0
+            # Complete shards first: their users are all together, so one save serves them.
             self._take_on(self._window.split(is_complete))
-        self._finish_written()
-        while self._in_flight and (
-            sum(map(len, self._in_flight)) > UNFINISHED_USERS
-            or self._shards.records_of(self._held()) > RECORDS_IN_MEMORY
-        ):
-            self._wait_for_writes()
+        if self._is_full():
+            self._take_on_all()
+        self._go_on()
+        while self._in_flight and self._is_too_much():
+            self._leave_late()
+            self._wait()
+
+    def _is_full(self) -> bool:
+        window = self._window
+        age = self._clock.monotonic() - window.opened
+        return bool(window) and (
+            len(window) >= self.window_users
+            or age >= WINDOW_SECONDS
+            or self._shards.records_of(window.shards()) >= RECORDS_IN_MEMORY
+        )
+
+    def _is_too_much(self) -> bool:
+        in_flight = self._in_flight
+        names = (name for window in in_flight for name in window.shards())
+        return (
+            sum(map(len, (self._window, *in_flight))) > UNFINISHED_USERS
+            or self._shards.records_of(names) > RECORDS_IN_MEMORY
+        )
 
     def _must_probe(self) -> bool:
         return (
@@ -245,7 +266,7 @@ class Engine:
         """Finish everything that was begun."""
         self._take_on_all()
         while self._in_flight:
-            self._wait_for_writes()
+            self._wait()
 
     def begin_last_try(self) -> list[str]:
         """From now on, who fails is `failed`; returns who was put aside."""
@@ -273,6 +294,7 @@ class Engine:
             self._on_error(self._window, user, seen.error)
         elif decision.record is not None:
             self._window.settled[user.id] = (user, decision)
+            self._window.seen[user.id] = record
         else:
             return [Result(user, decision.outcome, decision.detail, record)]
         return []
@@ -300,8 +322,8 @@ class Engine:
             self.put_aside.append(user.id)
 
     def _fail(self, window: Window, user: User, error: Exception, etag: str) -> None:
-        settled = failure(user, self._shards.record(user.id), error, self._policy, etag=etag)
-        window.settled[user.id] = (user, settled)
+        record = window.seen.setdefault(user.id, self._shards.record(user.id))
+        window.settled[user.id] = (user, failure(user, record, error, self._policy, etag=etag))
 
     # ---- read, withdraw, write ------------------------------------------------------------------
 
@@ -312,34 +334,53 @@ class Engine:
         self._take_on(window)
 
     def _take_on(self, window: Window) -> None:
-        """Read what a window needs, withdraw its records, and hand its writes to the workers."""
+        """Begin to read what a window needs."""
         if not window:
             return
         # From here on it is in flight, so that its users are known if saving fails.
         self._in_flight.append(window)
-        prepared = self._read(window)
-        policy = self._now()
-        disputed = self._shards.save(
-            {
-                one.user.id: plan.withdrawn(one.record, one.user, one.location, policy)
-                for one in prepared
-            }
-        )
-        for one in prepared:
-            if one.user.id in disputed:
-                # Nothing was written yet, and what was read may be older than what is shown now.
-                self._on_dispute(window, one.user)
-            else:
-                future = self._writers.submit(self._write, one, window.patience(one.user.id))
-                window.writes[one.user.id] = (one, future)
-        window.fetches = {}
-
-    def _read(self, window: Window) -> list[Prepared]:
+        fetches = window.fetches
         if self.ended:
-            self.deferred += window.fetches
-            return []
-        window.looks = {key for key, (_, fetch) in window.fetches.items() if fetch.verify}
-        return self._window_reader.read(window)
+            self.deferred += fetches
+            window.fetches = {}
+            return
+        window.looks = {key for key, (_, fetch) in fetches.items() if fetch.verify}
+        window.seen |= {user_id: self._shards.record(user_id) for user_id in fetches}
+        reader = WindowReader(self._reader, dict(window.seen), self._now(), window.patience)
+        window.reading = self._windows.submit(reader.read, dict(fetches))
+
+    def _write_read(self, window: Window) -> None:
+        """Withdraw the records of a window that was read, and hand its writes to the workers."""
+        if window.reading is None:
+            return
+        reading, window.reading = window.reading.result(), None
+        window.settled |= {user.id: (user, settled) for user, settled in reading.settled}
+        for user, error, etag in reading.failed:
+            self._on_error(window, user, error, etag=etag)
+        if self.ended:
+            self.deferred += [one.user.id for one in reading.prepared]
+            window.fetches = {}
+            return
+        policy = self._now()
+        withdrawn = {
+            one.user.id: plan.withdrawn(one.record, one.user, one.location, policy)
+            for one in reading.prepared
+        }
+        # Whose record another writer has changed since it was seen: nothing was written yet, and
+        # what was read may be older than what is shown now.
+        stale = {key for key in withdrawn if self._shards.record(key) != window.seen[key]}
+        disputed = stale | self._shards.save(
+            {key: record for key, record in withdrawn.items() if key not in stale}, window.seen
+        )
+        for one in reading.prepared:
+            user_id = one.user.id
+            if user_id in disputed:
+                self._on_dispute(window, one.user)
+                continue
+            window.seen[user_id] = self._shards.record(user_id)
+            future = self._writers.submit(self._write, one, window.patience(user_id))
+            window.writes[user_id] = (one, future)
+        window.fetches = {}
 
     def _on_dispute(self, window: Window, user: User) -> None:
         if window.last_try:
@@ -373,22 +414,30 @@ class Engine:
 
     # ---- claim, account -------------------------------------------------------------------------
 
-    def _wait_for_writes(self) -> None:
-        futures = [f for w in self._in_flight for _, f in w.writes.values() if not f.done()]
+    def _wait(self) -> None:
+        """Wait until something has ended, and go on with it."""
+        futures = [future for window in self._in_flight for future in window.futures()]
         if futures:
             wait(futures, return_when=FIRST_COMPLETED)
-        self._finish_written()
+        self._go_on()
 
-    def _held(self) -> set[str]:
-        """Names of the shards that windows keep in memory until their writes have ended."""
-        return {name for window in self._in_flight for name in window.shards()}
-
-    def _finish_written(self) -> None:
-        """Finish the windows whose writes have ended."""
+    def _go_on(self) -> None:
+        """Write what was read, and finish what was written."""
+        for window in self._in_flight:
+            if window.read:
+                self._write_read(window)
         for window in [window for window in self._in_flight if window.written]:
             self._finish(window)
             self._in_flight.remove(window)
         self._log.write()
+
+    def _leave_late(self) -> None:
+        """Leave the few writes of a window that are late to the one that was begun after it."""
+        writing = [window for window in self._in_flight if window.writes]
+        for window, following in pairwise(writing):
+            late = window.late()
+            if window.reading is None and late and len(late) <= len(window) * LATE_SHARE:
+                window.hand_over(late, following)
 
     def _finish(self, window: Window) -> None:
         self._now()
@@ -400,7 +449,7 @@ class Engine:
                 continue
             # Saved once more after a write that was begun, because another writer may have
             # claimed meanwhile what the files no longer hold; else as if nothing had happened.
-            record = self._shards.record(user.id) if written.begun else prepared.record
+            record = window.seen[user.id] if written.begun else prepared.record
             window.changes[user.id] = record
             if not written.begun and isinstance(written.error, PhotoSyncError) and self.ended:
                 self.deferred.append(user.id)
@@ -408,7 +457,7 @@ class Engine:
                 self._on_error(window, user, written.error, etag=prepared.etag, probe=written.probe)
         changes = dict(window.changes)
         changes |= {k: done.record for k, (_, done) in window.settled.items() if done.record}
-        disputed = self._shards.save(changes)
+        disputed = self._shards.save(changes, window.seen)
         finished = []
         for user_id, (user, settled) in sorted(window.settled.items()):
             if user_id not in disputed:

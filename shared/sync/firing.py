@@ -30,7 +30,7 @@ from shared.http import Budget, Meter
 from shared.log import InvocationLog
 from shared.sync.canary import Canaries
 from shared.sync.clearing_pass import ClearingPass
-from shared.sync.engine import Engine
+from shared.sync.engine import WINDOWS_AT_ONCE, Engine
 from shared.sync.health import Health
 from shared.sync.plan import Policy
 from shared.sync.progress import Progress
@@ -118,9 +118,17 @@ class Firing:
         with (
             ThreadPoolExecutor(threads, "photo-sync-read") as readers,
             ThreadPoolExecutor(threads, "photo-sync-write") as writers,
+            ThreadPoolExecutor(WINDOWS_AT_ONCE, "photo-sync-window") as windows,
         ):
             if scope is not None:
-                self._synchronize(scope, readers, writers, health, canaries)
+                self._synchronize(
+                    scope,
+                    health,
+                    canaries,
+                    readers=readers,
+                    writers=writers,
+                    windows=windows,
+                )
                 run.phase, run.cursor = CLEARING, ""
                 self._progress.save()
             ClearingPass(
@@ -174,10 +182,12 @@ class Firing:
     def _synchronize(
         self,
         scope: Scope,
-        readers: ThreadPoolExecutor,
-        writers: ThreadPoolExecutor,
         health: Health,
         canaries: Canaries,
+        *,
+        readers: ThreadPoolExecutor,
+        writers: ThreadPoolExecutor,
+        windows: ThreadPoolExecutor,
     ) -> None:
         settings = self._settings
         engine = Engine(
@@ -189,6 +199,7 @@ class Firing:
             sizes=settings.thumbnail_sizes,
             readers=readers,
             writers=writers,
+            windows=windows,
             health=health,
             log=self._log,
             looks=self._has_time_for_looks,

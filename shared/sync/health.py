@@ -64,8 +64,11 @@ class Health:
             if breaker.cause:
                 return breaker.cause
         with self._lock:
+            if self._home not in self._writing:
+                # On a quiet night the only users to write may be those of one satellite.
+                return None
             causes = [breaker.cause for breaker in self._writing.values()]
-        return causes[0] if causes and all(causes) else None
+        return causes[0] if all(causes) else None
 
     @property
     def probing(self) -> bool:

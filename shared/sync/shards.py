@@ -25,13 +25,9 @@ class Shards:
         """The shards in memory, by name."""
         return self._loaded
 
-    def records(self) -> int:
-        """How many records are in memory."""
-        return sum(len(shard.records) for shard in self._loaded.values())
-
     def records_of(self, names: Iterable[str]) -> int:
         """How many records some of the shards in memory have."""
-        return sum(len(self._loaded[name].records) for name in names)
+        return sum(len(self._loaded[name].records) for name in set(names))
 
     def load(self, names: Iterable[str], *, keep: Iterable[str]) -> None:
         """Load shards, and let go of all others but those to keep.
@@ -50,8 +46,15 @@ class Shards:
         """What is known of a user whose shard is loaded."""
         return self._loaded[shard_of(user_id)].records.get(user_id)
 
-    def save(self, changes: Mapping[str, Record | None]) -> set[str]:
+    def save(
+        self, changes: Mapping[str, Record | None], seen: Mapping[str, Record | None]
+    ) -> set[str]:
         """Save records, one write for each shard; None drops one.
+
+        Args:
+            changes: records by user id.
+            seen: the records from which the changes were made, by user id. The shards may have
+                been saved since then, and changed by another writer before.
 
         Returns:
             Ids of users whose picture another writer changed meanwhile.
@@ -65,7 +68,7 @@ class Shards:
             by_shard.setdefault(shard_of(user_id), {})[user_id] = record
 
         def save(name: str) -> tuple[Shard, set[str]]:
-            return self._checkpoint.save(self._loaded[name], by_shard[name])
+            return self._checkpoint.save(self._loaded[name], by_shard[name], seen)
 
         disputed: set[str] = set()
         for shard, ids in self._pool.map(save, sorted(by_shard)):

@@ -6,6 +6,7 @@ together, a call takes one; both save the user's record in between.
 """
 
 import hashlib
+import threading
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -18,6 +19,12 @@ from shared.photos import Thumbnails, render
 from shared.sharepoint import Profile, SharePoint
 from shared.sync import plan
 from shared.sync.plan import Adopt, Check, Fetch, Policy, Remove, Settled, Write
+
+RENDERED_AT_ONCE = 2
+"""Photos of the whole process. Rendering needs the processor, and with more at once the threads
+that wait for answers do not get their turn: a third of the requests in flight was missing."""
+
+_rendering = threading.BoundedSemaphore(RENDERED_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,8 @@ class UserSync:
         step = plan.on_bytes(digest, fetch, record, user, policy)
         if isinstance(step, Settled):
             return step
-        return Loaded(fetch.etag, digest, step, render(data, self._sizes))
+        with _rendering:
+            return Loaded(fetch.etag, digest, step, render(data, self._sizes))
 
     def prepare(
         self,

@@ -1,8 +1,9 @@
 """A window: users who need more than a comparison, on their way together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.checkpoint import Record, shard_of
 from shared.clock import Clock
@@ -31,6 +32,21 @@ class WriteFailed:
     probe: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading the photos of a window came to; each user is in exactly one of these.
+
+    Attributes:
+        prepared: whose picture is to be written, with everything for it.
+        settled: who needs nothing written.
+        failed: who could not be read, why, and the version of the photo as far as it was seen.
+    """
+
+    prepared: list[Prepared] = field(default_factory=list)
+    settled: list[tuple[User, Settled]] = field(default_factory=list)
+    failed: list[tuple[User, Exception, str]] = field(default_factory=list)
+
+
 @dataclass(eq=False)
 class Window:
     """Users on their way together.
@@ -38,7 +54,9 @@ class Window:
     Attributes:
         clock: of the program.
         last_try: who fails is `failed`; else they are put aside.
-        fetches: users whose photo is to be read.
+        fetches: users whose photo is to be read, or is being read.
+        reading: what is being read; None before and after.
+        seen: records from which those to be saved are made, by user id.
         settled: users who are finished as soon as their record is saved.
         changes: records to save that finish nobody; None drops one.
         writes: what is being written.
@@ -49,6 +67,8 @@ class Window:
     clock: Clock
     last_try: bool = False
     fetches: dict[str, tuple[User, Fetch]] = field(default_factory=dict)
+    reading: Future[Reading] | None = None
+    seen: dict[str, Record | None] = field(default_factory=dict)
     settled: dict[str, tuple[User, Settled]] = field(default_factory=dict)
     changes: dict[str, Record | None] = field(default_factory=dict)
     writes: dict[str, tuple[Prepared, Future[Settled | WriteFailed]]] = field(default_factory=dict)
@@ -79,9 +99,33 @@ class Window:
         return {shard_of(user_id) for user_id in (*self.ids(), *self.changes)}
 
     @property
+    def read(self) -> bool:
+        """Whether reading has ended, and what came of it waits to be written."""
+        return self.reading is not None and self.reading.done()
+
+    @property
     def written(self) -> bool:
         """Whether all writes have ended."""
-        return all(future.done() for _, future in self.writes.values())
+        return self.reading is None and not self.late()
+
+    def late(self) -> list[str]:
+        """Users whose write has not ended."""
+        return [key for key, (_, future) in self.writes.items() if not future.done()]
+
+    def futures(self) -> list[Future[Any]]:
+        """What has not ended."""
+        futures: list[Future[Any]] = [future for _, future in self.writes.values()]
+        if self.reading is not None:
+            futures.append(self.reading)
+        return [future for future in futures if not future.done()]
+
+    def hand_over(self, user_ids: Iterable[str], other: "Window") -> None:
+        """Leave the writes of some users to another window of the same try."""
+        for user_id in user_ids:
+            other.writes[user_id] = self.writes.pop(user_id)
+            other.seen[user_id] = self.seen[user_id]
+            if user_id in self.looks:
+                other.looks.add(user_id)
 
     def split_one(self) -> "Window":
         """A window with one of the users whose photo is to be read, who leaves this one."""
@@ -91,7 +135,7 @@ class Window:
         return taken
 
     def split(self, belongs: Callable[[str], bool]) -> "Window":
-        """A window with the users of some shards, who leave this one.
+        """A window with the users of some shards, who leave this one; the others came later.
 
         Args:
             belongs: tells by the name of a shard.
@@ -100,6 +144,8 @@ class Window:
         _move(self.fetches, taken.fetches, belongs)
         _move(self.settled, taken.settled, belongs)
         _move(self.changes, taken.changes, belongs)
+        _move(self.seen, taken.seen, belongs)
+        self.opened = taken.opened
         return taken
 
 

@@ -1,91 +1,87 @@
 """Everything that is only read for a window: photos, present names, profiles, what is shown."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
+from shared.checkpoint import Record
+from shared.http import Patience
 from shared.model import Outcome, User
 from shared.sharepoint import Profile
 from shared.sync.plan import Fetch, Policy, Settled
 from shared.sync.reader import Reader
-from shared.sync.shards import Shards
 from shared.sync.user_sync import Loaded, Prepared
-from shared.sync.window import Window
-
-
-class OnError(Protocol):
-    """Decides what an error means for a user of a window."""
-
-    def __call__(self, window: Window, user: User, error: Exception, *, etag: str = "") -> None:
-        """Settle the user, put them aside, defer them, or end the run."""
-        ...
+from shared.sync.window import Reading
 
 
 class WindowReader:
-    """Reads what a window needs; who needs nothing written is settled in it.
+    """Reads what the users of one window need, in a thread of its own; used once.
 
     Args:
         reader: asks the services.
-        shards: the records.
-        on_error: see `OnError`.
-        now: the policy at this moment.
+        records: of these users.
+        policy: at this moment.
+        patience: with a user.
     """
 
     def __init__(
-        self, reader: Reader, shards: Shards, on_error: OnError, now: Callable[[], Policy]
+        self,
+        reader: Reader,
+        records: Mapping[str, Record | None],
+        policy: Policy,
+        patience: Callable[[str], Patience],
     ) -> None:
         self._reader = reader
-        self._shards = shards
-        self._on_error = on_error
-        self._now = now
+        self._records = records
+        self._policy = policy
+        self._patience = patience
+        self._found = Reading()
 
-    def read(self, window: Window) -> list[Prepared]:
-        """The users of a window whose picture is to be written, with everything for it."""
-        fetches = window.fetches
+    def read(self, fetches: Mapping[str, tuple[User, Fetch]]) -> Reading:
+        """What these users come to."""
         # Where a photo of ours is shown, its bytes may tell that nothing has to be written; where
         # none is, the profile may be missing, and the bytes would be read for nothing.
         shown = [(user, fetch) for user, fetch in fetches.values() if self._is_shown(user, fetch)]
-        loaded = self._load(window, shown)
+        loaded = self._load(shown)
         rest = [
             user
             for user, fetch in fetches.values()
             if user.id in loaded or not self._is_shown(user, fetch)
         ]
-        profiles = self._profiles(window, rest)
+        profiles = self._profiles(rest)
         present = [user for user, _ in profiles.values()]
         loaded |= self._load(
-            window, [(user, fetches[user.id][1]) for user in present if user.id not in loaded]
+            [(user, fetches[user.id][1]) for user in present if user.id not in loaded]
         )
-        return self._prepare(
-            window,
+        self._prepare(
             [
                 (user, loaded[user.id], profile)
                 for user, profile in profiles.values()
                 if user.id in loaded
-            ],
+            ]
         )
+        return self._found
 
     def _is_shown(self, user: User, fetch: Fetch) -> bool:
-        record = self._shards.record(user.id)
+        record = self._records[user.id]
         return record is not None and record.claims and not fetch.verify
 
-    def _load(self, window: Window, wanted: Sequence[tuple[User, Fetch]]) -> dict[str, Loaded]:
+    def _load(self, wanted: Sequence[tuple[User, Fetch]]) -> dict[str, Loaded]:
         """Photos whose thumbnails may have to be written, by id of the user."""
-        ask = [(user, self._shards.record(user.id), fetch) for user, fetch in wanted]
-        found = self._reader.load(ask, self._now(), window.patience)
+        ask = [(user, self._records[user.id], fetch) for user, fetch in wanted]
+        found = self._reader.load(ask, self._policy, self._patience)
         loaded = {}
         for user, fetch in wanted:
             one = found[user.id]
             if isinstance(one, Loaded):
                 loaded[user.id] = one
             elif isinstance(one, Settled):
-                window.settled[user.id] = (user, one)
+                self._found.settled.append((user, one))
             elif isinstance(one, Exception):
-                self._on_error(window, user, one, etag=fetch.etag)
+                self._found.failed.append((user, one, fetch.etag))
             else:
                 raise AssertionError("a run removes at its end only")  # noqa: TRY004 - never
         return loaded
 
-    def _profiles(self, window: Window, users: Sequence[User]) -> dict[str, tuple[User, Profile]]:
+    def _profiles(self, users: Sequence[User]) -> dict[str, tuple[User, Profile]]:
         """Users with their present name, and their profile; by id."""
         names = self._reader.names(users)
         present = []
@@ -94,9 +90,9 @@ class WindowReader:
             if isinstance(name, User):
                 present.append(name)
             elif name is None:
-                self._on_gone(window, user)
+                self._on_gone(user)
             else:
-                self._on_error(window, user, name)
+                self._found.failed.append((user, name, ""))
         profiles = self._reader.profiles(present)
         found = {}
         for user in present:
@@ -104,31 +100,24 @@ class WindowReader:
             if isinstance(profile, Profile):
                 found[user.id] = (user, profile)
             else:
-                self._on_error(window, user, profile)
+                self._found.failed.append((user, profile, ""))
         return found
 
-    def _on_gone(self, window: Window, user: User) -> None:
+    def _on_gone(self, user: User) -> None:
         """The directory does not have the user any more; whatever is shown stays for now."""
-        record = self._shards.record(user.id)
+        record = self._records[user.id]
         outcome = Outcome.UNCHANGED if record and record.photo else Outcome.NO_PHOTO
         detail = "the user left the directory during this run"
-        window.settled[user.id] = (user, Settled(outcome, detail))
+        self._found.settled.append((user, Settled(outcome, detail)))
 
-    def _prepare(
-        self, window: Window, wanted: Sequence[tuple[User, Loaded, Profile]]
-    ) -> list[Prepared]:
-        ask = [
-            (user, self._shards.record(user.id), loaded, profile)
-            for user, loaded, profile in wanted
-        ]
-        found = self._reader.prepare(ask, self._now(), window.patience)
-        prepared = []
+    def _prepare(self, wanted: Sequence[tuple[User, Loaded, Profile]]) -> None:
+        ask = [(user, self._records[user.id], loaded, profile) for user, loaded, profile in wanted]
+        found = self._reader.prepare(ask, self._policy, self._patience)
         for user, loaded, _ in wanted:
             ready = found[user.id]
             if isinstance(ready, Prepared):
-                prepared.append(ready)
+                self._found.prepared.append(ready)
             elif isinstance(ready, Settled):
-                window.settled[user.id] = (user, ready)
+                self._found.settled.append((user, ready))
             else:
-                self._on_error(window, user, ready, etag=loaded.etag)
-        return prepared
+                self._found.failed.append((user, ready, loaded.etag))

@@ -48,6 +48,7 @@ class Desk(Ports):
             clock=self.clock,
             sizes=(48, 72, 240),
             readers=Inline(),
+            windows=Inline(),
             writers=writers or Inline(),
             health=self.health,
             log=self.log,

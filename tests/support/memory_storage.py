@@ -33,14 +33,20 @@ class MemoryCheckpoint(Checkpoint):
         self.tape.append(("load", name))
         return self._shard(name)
 
-    def save(self, shard: Shard, changes: Mapping[str, Record | None]) -> tuple[Shard, set[str]]:
+    def save(
+        self,
+        shard: Shard,
+        changes: Mapping[str, Record | None],
+        seen: Mapping[str, Record | None] | None = None,
+    ) -> tuple[Shard, set[str]]:
         if self.save_error:
             raise self.save_error
         self.tape.append((f"save {shard.name}", dict(changes)))
         self.meddle(shard.name, changes)
         disputed = set()
         for user_id, ours in changes.items():
-            merged, is_disputed = merge(shard.records.get(user_id), ours, self.records.get(user_id))
+            base = {**shard.records, **(seen or {})}.get(user_id)
+            merged, is_disputed = merge(base, ours, self.records.get(user_id))
             if is_disputed:
                 disputed.add(user_id)
             if merged is None:

@@ -131,6 +131,7 @@ def test_a_name_that_is_passed_on_meanwhile(removal: Removal, when: str) -> None
         run = here.fire()
 
     assert outcomes(run) == {"unchanged": 5, "removed": 1}
+    assert here.lines(run)[-1]["userPrincipalName"] == "new.name@contoso.com"
     removal.oracle.verify(run)
     assert removal.shown(removal.user) is None
     assert removal.shown(removal.colleague) == colleagues

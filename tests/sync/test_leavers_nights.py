@@ -9,7 +9,7 @@ import pytest
 from local.tenant import Fault
 from shared.checkpoint.records import dump_shard
 from tests.support.oracle import Oracle
-from tests.support.world import World, jpeg, outcomes
+from tests.support.world import World, jpeg, outcomes, void
 
 Make = Callable[..., World]
 
@@ -90,7 +90,7 @@ def test_who_is_back_between_decision_and_clearing_keeps_the_picture(world: Make
             "call",
             operation="user.batch",
             nth=1,
-            action=lambda: gone.people.setdefault(user_id, person) and None,
+            action=lambda: void(gone.people.setdefault(user_id, person)),
         )
     )
     run = here.night(30)

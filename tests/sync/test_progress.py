@@ -52,7 +52,7 @@ def test_lines_that_could_not_be_saved_come_again() -> None:
     desk.progress.account([result(ANN)])
     real = desk.blobs.append_lines
 
-    def fail(_: list[dict[str, Any]]) -> None:
+    def fail(lines: list[dict[str, Any]]) -> None:  # noqa: ARG001
         raise StateError("storage failed")
 
     desk.blobs.append_lines = fail  # type: ignore[method-assign]

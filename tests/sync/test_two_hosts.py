@@ -147,7 +147,8 @@ class Frozen:
     ("point", "when"), [*((p, "after") for p in POINTS), *((p, "before") for p in POINTS[-4:])]
 )
 def test_frozen_past_its_lease(world: Make, point: tuple[str, int], when: str, known: bool) -> None:
-    """Promise 6: a host that slept past its lease writes nothing more to SharePoint or the documents.
+    """Promise 6: a host that slept past its lease writes nothing more, wherever.
+
 
     What was on its way to SharePoint is found and repaired.
     """

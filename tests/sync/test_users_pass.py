@@ -37,6 +37,7 @@ class Desk(RunDesk):
             clock=self.clock,
             sizes=(48, 72, 240),
             readers=self.pool,
+            windows=self.pool,
             writers=self.pool,
             health=self.health,
             log=InvocationLog(),
