@@ -229,12 +229,12 @@ def test_the_user_who_is_tried_first_is_finished_before_the_next(held: Held) -> 
 
 
 def test_who_is_left_when_one_answer_ends_the_run() -> None:
-    """Nothing more is asked about the others: they are deferred, not failed."""
+    """Nothing is written for the others: they are deferred, not failed."""
     desk = Desk()
     desk.give([ANN, BEN])
     desk.faults.always("user", ANN, DeadlineExceeded("no time left"))
     desk.finish(ANN, BEN)
-    assert desk.calls("profiles", "photo") == []
+    assert desk.saved() == []
     assert (desk.results, desk.engine.deferred) == ({}, [ANN.id, BEN.id])
 
 
