@@ -135,7 +135,9 @@ class Window:
         return taken
 
     def split(self, belongs: Callable[[str], bool]) -> "Window":
-        """A window with the users of some shards, who leave this one; the others came later.
+        """A window with the users of some shards, who leave this one.
+
+        If there are any, the others came later: they wait for another minute at most.
 
         Args:
             belongs: tells by the name of a shard.
@@ -145,7 +147,8 @@ class Window:
         _move(self.settled, taken.settled, belongs)
         _move(self.changes, taken.changes, belongs)
         _move(self.seen, taken.seen, belongs)
-        self.opened = taken.opened
+        if taken:
+            self.opened = taken.opened
         return taken
 
 

@@ -25,7 +25,7 @@ from shared.checkpoint.runs import (
     next_run,
 )
 from shared.errors import BrokenState, NewerSchema
-from shared.model import Outcome
+from shared.model import Outcome, ThumbnailLocation
 
 HOUR = 3600.0
 NOW = 1_790_000_000.0
@@ -133,6 +133,69 @@ def test_report_has_what_the_contract_names() -> None:
     assert report["removals"]["heldBack"] == 0
     assert report["leavers"] == {"candidates": 0, "cleared": 0, "heldBack": 0}
     assert ID not in json.dumps(report)
+
+
+def test_documented_form() -> None:
+    """The document as docs/architecture.md describes it, name by name."""
+    place = ThumbnailLocation("https://contoso-my.sharepoint.com", "Profile Pictures", ID)
+    one = Run(
+        "abc", "2.0.0", "timer", SYNC, "all", "2026-03-10T01:00:00.000Z",
+        firings=2, phase=USERS, cursor=ID, shard="6d", deferred=[ID], put_aside=[ID],
+        clearing=["00"], confirmations=2, candidates=[ID], listed=9, previous_listed=8,
+        filter_refused=True, counts={Outcome.UPDATED: 3, Outcome.REMOVED: 1},
+        requests={"graph": 4, "sharepoint": 5}, throttled=6, received=7, sent=8,
+        photos=10, removal_candidates=11, removals_failed=12, removals_held_back=13,
+        removal_limit=14, leaver_candidates=15, leavers_cleared=16, leavers_held_back=17,
+        reverified=18, writing={ID: place},
+    )  # fmt: skip
+    counts = {outcome.value: 0 for outcome in Outcome}
+    assert one.to_json() == {
+        "schema": 1,
+        "id": "abc",
+        "version": "2.0.0",
+        "trigger": "timer",
+        "mode": "sync",
+        "scope": "all",
+        "started": "2026-03-10T01:00:00.000Z",
+        "updated": "",
+        "ended": None,
+        "status": "running",
+        "reason": None,
+        "firings": 2,
+        "phase": "users",
+        "cursor": ID,
+        "shard": "6d",
+        "deferredUsers": [ID],
+        "putAside": [ID],
+        "clearing": ["00"],
+        "confirmations": 2,
+        "candidates": [ID],
+        "listed": 9,
+        "previousListed": 8,
+        "filterRefused": True,
+        "inScope": 9,
+        "counts": counts | {"updated": 3, "removed": 1, "deferred": 5},
+        "requests": {"graph": 4, "sharepoint": 5},
+        "throttled": 6,
+        "bytes": {"received": 7, "sent": 8},
+        "sourceFault": None,
+        "removals": {
+            "photos": 10,
+            "candidates": 11,
+            "removed": 1,
+            "failed": 12,
+            "heldBack": 13,
+            "limit": 14,
+            "note": None,
+        },
+        "leavers": {"candidates": 15, "cleared": 16, "heldBack": 17},
+        "reverified": 18,
+        "writing": {},
+    }
+    assert one.report().keys() == one.to_json().keys() - {
+        "phase", "cursor", "shard", "deferredUsers", "putAside", "clearing", "confirmations",
+        "candidates", "writing",
+    }  # fmt: skip
 
 
 @STEADY
@@ -362,3 +425,14 @@ def test_another_scope_is_no_removal() -> None:
     new, _ = fire(run(NOW - 24 * HOUR), scope="other")
     assert new is not None
     assert "scope settings changed" in new.source_fault
+
+
+def test_another_scope_says_so() -> None:
+    """In the words of the report; and every count is an outcome's own."""
+    new, _ = fire(run(NOW - 24 * HOUR), scope="other")
+    assert new is not None
+    assert new.source_fault == "the scope settings changed since the last run"
+    new.count(Outcome.UPDATED)
+    new.count(Outcome.UPDATED, 2)
+    new.count(Outcome.FAILED)
+    assert new.counts == {Outcome.UPDATED: 3, Outcome.FAILED: 1}

@@ -402,3 +402,61 @@ def test_a_second_stop_needs_another_proof() -> None:
     fail(one, 60)
     assert canary.asked == 2
     assert isinstance(one.cause, RunStopped)
+
+
+def test_a_host_that_works_for_nobody_says_why() -> None:
+    """Its users' reports name the host and the cause."""
+    one = health()
+    one.writing("https://a-my.x").succeeded()
+    fail(one.writing("https://aeur-my.x"), 20)
+    with pytest.raises(HostUnavailable) as raised:
+        one.require("https://aeur-my.x")
+    error = raised.value
+    assert error.evidence == Evidence("sharepoint", "POST", "https://aeur-my.x")
+    assert error.host == "https://aeur-my.x"
+    assert error.remedy == str(one.writing("https://aeur-my.x").cause)
+    assert str(error).startswith("https://aeur-my.x works for nobody (")
+
+
+def test_each_kind_of_work_has_a_canary_of_its_own() -> None:
+    """It is asked about the work, and for writing about the host."""
+    asked: list[tuple[str, str]] = []
+
+    def make(work: str, host: str) -> Canary:
+        asked.append((work, host))
+        return Canary(False)
+
+    one = Health(make, home="https://a-my.x", probing=False)
+    one.writing("")
+    one.writing("https://aeur-my.x")
+    assert asked == [
+        ("reading photo versions from Microsoft Graph", ""),
+        ("reading photos from Microsoft Graph", ""),
+        ("reading profiles from SharePoint", ""),
+        ("writing to SharePoint", "https://a-my.x"),
+        ("writing to SharePoint", "https://aeur-my.x"),
+    ]
+
+
+def test_writing_names_both_roles() -> None:
+    """Whoever may read profiles may still lack the library."""
+    one = health()
+    fail(one.writing(""), 3, DENIED)
+    cause = one.cause
+    assert isinstance(cause, PermissionMissing)
+    assert cause.role == "User.ReadWrite.All and Sites.FullControl.All"
+    assert cause.resource == "SharePoint"
+
+
+def test_the_end_of_a_pass_judges_every_kind_of_work() -> None:
+    """A few users whom nobody answered are enough then."""
+    for kind in ("versions", "photos", "profiles"):
+        one = health()
+        fail(getattr(one, kind), 3)
+        assert one.cause is None
+        one.conclude()
+        assert isinstance(one.cause, RunStopped)
+    one = health()
+    fail(one.writing(""), 3)
+    one.conclude()
+    assert isinstance(one.cause, RunStopped)

@@ -19,6 +19,7 @@ from shared.sync.removals import (
     due_leavers,
     uncounted,
 )
+from shared.sync.user_sync import Result
 from tests.support.people import DAY, RUN, failure_of, ids, kept, place, user, users
 from tests.support.run_desk import RunDesk, a_run, gone
 
@@ -41,7 +42,11 @@ class Desk(RunDesk):
 
     def go(self) -> None:
         """Clear what is to be cleared."""
-        ClearingPass(
+        self.clearing_pass().go()
+
+    def clearing_pass(self) -> ClearingPass:
+        """The pass."""
+        return ClearingPass(
             run=self.run,
             progress=self.progress,
             settings=self.settings,
@@ -54,7 +59,7 @@ class Desk(RunDesk):
             pool=self.pool,  # type: ignore[arg-type]  # an executor without threads
             policy=self.policy,
             check_time=self.require_time,
-        ).go()
+        )
 
 
 # ---- decisions ----------------------------------------------------------------------------------
@@ -434,3 +439,13 @@ def test_the_policy_is_that_of_the_moment() -> None:
     record = desk.record(ANN)
     assert record is not None
     assert record.checked_at.startswith("2026-03-11")
+
+
+def test_a_user_who_is_deferred_without_a_reason_ends_the_run() -> None:
+    """The next firing goes on with them."""
+    desk = Desk(ANN)
+    clearing = desk.clearing_pass()
+    result = Result(ANN, Outcome.DEFERRED, "", None)
+    with pytest.raises(DeadlineExceeded, match=r"^no time left$"):
+        clearing._count([result])
+    assert desk.counts() == {}

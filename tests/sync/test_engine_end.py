@@ -17,7 +17,7 @@ from shared.errors import (
 )
 from tests.support.engine_desk import ANN, BEN, REJECTED, Desk
 from tests.support.memory_executors import Held
-from tests.support.people import DOWN, HOST, failure_of, kept, user, users
+from tests.support.people import DOWN, HOST, failure_of, ids, kept, user, users
 
 THE_END = [
     DeadlineExceeded("no time left"),
@@ -226,3 +226,46 @@ def test_the_user_who_is_tried_first_is_finished_before_the_next(held: Held) -> 
     assert desk.outcomes() == {ANN.id: "invalid_photo", BEN.id: "updated"}
     writes = [what for name, what in desk.tape if name in {"upload L", "count"}]
     assert writes == [ANN.id, [ANN.id], BEN.id, [BEN.id]]
+
+
+def test_who_is_left_when_one_answer_ends_the_run() -> None:
+    """Nothing is written for the others: they are deferred, not failed."""
+    desk = Desk()
+    desk.give([ANN, BEN])
+    desk.faults.always("user", ANN, DeadlineExceeded("no time left"))
+    desk.finish(ANN, BEN)
+    assert desk.saved() == []
+    assert (desk.results, desk.engine.deferred) == ({}, [ANN.id, BEN.id])
+
+
+@pytest.mark.parametrize("operation", ["upload L", "location"])
+def test_each_host_is_judged_by_its_own_users(operation: str) -> None:
+    """Twenty users of another geo fail: theirs is not worth asking, the central one is."""
+    desk = Desk()
+    other = "https://contosoeur-my.sharepoint.com"
+    people = users(21)
+    desk.give(people)
+    desk.sharepoint.host_of_user |= dict.fromkeys(ids(people[1:]), other)
+    desk.faults.always(operation, people[1:], REJECTED)
+    desk.finish(*people)
+    assert desk.outcomes() == {people[0].id: "updated"}
+    assert desk.health.writing("").cause is None
+    assert isinstance(desk.health.writing(other).cause, RunStopped)
+    assert desk.asked_about == [("writing to SharePoint", other)]
+    assert desk.engine.ended is None
+
+
+def test_users_are_tried_one_by_one_twenty_times_at_most() -> None:
+    """On a night on which nobody needs to be written, the rest must not wait for a proof."""
+    desk = Desk(probing=True)
+    people = users(40)
+    desk.know(people)
+    desk.give(people, '"B"')
+    desk.compare(*people)
+    desk.engine.advance(lambda _: False)
+    assert desk.results.keys() == set(ids(people[:20]))
+    desk.engine.advance(lambda _: False)
+    assert len(desk.results) == 20
+    desk.engine.drain()
+    assert set(desk.outcomes().values()) == {"unchanged"}
+    assert len(desk.results) == 40

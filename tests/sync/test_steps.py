@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shared.model import User
 from shared.sync.scope import Scope
 from shared.sync.steps import STEP_BYTES, STEP_USERS, Step, steps, steps_of
+from tests.support.people import user
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -135,3 +136,9 @@ def test_a_shard_that_is_too_large_alone_is_a_portion() -> None:
     """It is taken all the same."""
     found = taken(scope(("00", 3), ("01", 3)), ["00", "01"], each=STEP_BYTES + 1)
     assert [(len(step.users), list(step.complete)) for step in found] == [(3, ["00"]), (3, ["01"])]
+
+
+def test_single_users_complete_no_shard() -> None:
+    """Others of their shard may be waiting."""
+    (step,) = steps_of([user(3), user(1)], {})
+    assert (list(step.shards), list(step.complete)) == (["00"], [])

@@ -403,3 +403,16 @@ def test_records_are_of_the_run_and_the_moment() -> None:
     assert record is not None
     assert (record.run, record.checked_at[:10], NOW) == (RUN, "2026-03-11", NOW)
     assert record.outcome is Outcome.UPDATED
+
+
+def test_a_shard_that_is_complete_is_saved_while_the_run_goes_on() -> None:
+    """After four hundred users the window of a complete shard is taken on, the last one's, too."""
+    people = [*users(400), *users(150, "01")]
+    desk = Desk(people)
+    desk.know(people)
+    desk.give(people[5], '"B"', red=10)
+    desk.go()
+    documents = desk.blobs.documents
+    assert [one["shard"] for one in documents[:4]] == [None, None, None, "00"]
+    assert [one["deferredUsers"] for one in documents[:4]] == [[people[5].id]] * 3 + [[]]
+    assert documents[3]["counts"]["updated"] == 1
