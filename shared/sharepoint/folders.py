@@ -22,7 +22,6 @@ from shared.errors import (
     PermissionMissing,
     PhotoSyncError,
     RequestRejected,
-    ServiceError,
     Unavailable,
 )
 from shared.http import NOT_FOUND, Patience, Response, number

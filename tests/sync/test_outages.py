@@ -195,9 +195,7 @@ def test_a_poisoned_user_first_in_line_after_an_outage(world: Make) -> None:
     down.times = 0
     poisoned = here.ids()[:2]
     poison = [
-        here.tenant.faults.add(
-            Fault("status", operation="file.upload", person=user_id, times=None)
-        )
+        here.tenant.faults.add(Fault("status", operation="file.upload", person=user_id, times=None))
         for user_id in poisoned
     ]
     for _ in poisoned:
