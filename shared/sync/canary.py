@@ -6,7 +6,7 @@ changes, and what cannot be written for anybody shows. The record is withdrawn m
 every other write: so a call that changes the same user's picture at that moment is noticed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
@@ -57,23 +57,25 @@ class Canaries:
             PROFILES: self._profile,
         }.get(work, self._file)
 
-        def sing(error: PhotoSyncError) -> bool | None:
+        def sing(error: PhotoSyncError, suspects: Collection[str]) -> bool | None:
             answers = (
                 self._is_answered(ask, user_id, record, error)
-                for user_id, record in islice(self._healthy(host), TRIES)
+                for user_id, record in islice(self._healthy(host, suspects), TRIES)
             )
             return _any(answers)
 
         return sing
 
-    def _healthy(self, host: str) -> Iterator[tuple[str, Record]]:
-        for shard in list(self.shards().values()):
-            for user_id, record in list(shard.records.items()):
-                photo = record.photo
-                if photo is None or not record.claims or record.failing or record.missing:
-                    continue
-                if not host or photo.location.host == host:
-                    yield user_id, record
+    def _healthy(self, host: str, suspects: Collection[str]) -> Iterator[tuple[str, Record]]:
+        """Who has a picture of ours on the host; who met trouble in this firing comes last."""
+        healthy = [
+            (user_id, record)
+            for shard in list(self.shards().values())
+            for user_id, record in list(shard.records.items())
+            if _is_healthy(record, host)
+        ]
+        yield from (found for found in healthy if found[0] not in suspects)
+        yield from (found for found in healthy if found[0] in suspects)
 
     def _is_answered(
         self,
@@ -149,6 +151,13 @@ class Canaries:
             # What was written is what was there, so a write that failed changed nothing either.
             checkpoint.save(shard, {user_id: record})
         return True
+
+
+def _is_healthy(record: Record, host: str) -> bool:
+    photo = record.photo
+    if photo is None or not record.claims or record.failing or record.missing:
+        return False
+    return not host or photo.location.host == host
 
 
 def _any(answers: Iterator[bool | None]) -> bool | None:

@@ -38,9 +38,9 @@ _SERVICE_FAILURES = (
 )
 """A 404, a 423 or another 4xx is about the user, never about the service."""
 
-type Canary = Callable[[PhotoSyncError], bool | None]
-"""Does for a healthy user what failed for others, given the error: whether that works; None when
-there is no healthy user."""
+type Canary = Callable[[PhotoSyncError, Collection[str]], bool | None]
+"""Does for a healthy user what failed for others, given the error and all users who met one in
+this firing, who are asked about last: whether that works; None when there is no healthy user."""
 
 
 class CircuitBreaker:
@@ -67,6 +67,7 @@ class CircuitBreaker:
         self._requests = 0
         self._failed: set[str] = set()
         self._refused: set[str] = set()
+        self._suspects: set[str] = set()
         self._last: PhotoSyncError | None = None
         self._asking = False
         self._lock = threading.Lock()
@@ -113,6 +114,7 @@ class CircuitBreaker:
             self._last = error
             self._requests += 1
             self._failed.update(user_ids)
+            self._suspects.update(user_ids)
             if isinstance(error, AccessDenied):
                 self._refused.update(user_ids)
             if self._cause or self._asking or not self._is_suspicious():
@@ -130,7 +132,9 @@ class CircuitBreaker:
         self._judge(error, final=True)
 
     def _judge(self, error: PhotoSyncError, *, final: bool = False) -> bool:
-        healthy = self._canary(error)
+        with self._lock:
+            suspects = frozenset(self._suspects)
+        healthy = self._canary(error, suspects)
         with self._lock:
             self._asking = False
             if healthy is None:

@@ -1,6 +1,6 @@
 """An engine, and small stand-ins for everything around it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from shared.errors import (
 )
 from shared.log import InvocationLog
 from shared.model import Outcome, User
+from shared.sync.circuit_breaker import Canary
 from shared.sync.engine import Engine
 from shared.sync.health import Health
 from shared.sync.plan import Policy
@@ -56,8 +57,8 @@ class Desk(Ports):
             account=self._account,
         )
 
-    def _canary(self, work: str, host: str) -> Callable[[PhotoSyncError], bool | None]:
-        def sing(_: PhotoSyncError) -> bool | None:
+    def _canary(self, work: str, host: str) -> Canary:
+        def sing(_: PhotoSyncError, __: Collection[str]) -> bool | None:
             self.asked_about.append((work, host))
             return self._healthy
 

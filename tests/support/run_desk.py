@@ -1,6 +1,6 @@
 """The accounts of a run, and small stand-ins for everything around its passes."""
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from shared.config import Settings, load
 from shared.errors import DeadlineExceeded, PhotoSyncError
 from shared.http import Meter
 from shared.model import Outcome, User
+from shared.sync.circuit_breaker import Canary
 from shared.sync.health import Health
 from shared.sync.plan import Policy
 from shared.sync.progress import Progress
@@ -93,8 +94,8 @@ class RunDesk(Ports):
         """Users in the report, with their outcome."""
         return {line["id"]: line["outcome"] for line in self.blobs.lines}
 
-    def _canary(self, work: str, host: str) -> Callable[[PhotoSyncError], bool | None]:
-        def sing(_: PhotoSyncError) -> bool | None:
+    def _canary(self, work: str, host: str) -> Canary:
+        def sing(_: PhotoSyncError, __: Collection[str]) -> bool | None:
             self.asked_about.append((work, host))
             return self.healthy
 

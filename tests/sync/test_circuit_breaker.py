@@ -1,6 +1,7 @@
 """When a service is judged, and when a user."""
 
 import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -34,7 +35,7 @@ class Canary:
         self.answers = list(answers)
         self.asked = 0
 
-    def __call__(self, _: PhotoSyncError) -> bool | None:
+    def __call__(self, _: PhotoSyncError, __: Collection[str]) -> bool | None:
         self.asked += 1
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -227,7 +228,7 @@ def test_many_threads_ask_about_the_healthy_user_once() -> None:
     """While one thread asks, the others go on."""
     asking, go = threading.Event(), threading.Event()
 
-    def canary(_: PhotoSyncError) -> bool:
+    def canary(_: PhotoSyncError, __: Collection[str]) -> bool:
         asking.set()
         go.wait(10)
         return False
@@ -308,7 +309,7 @@ def test_the_healthy_user_is_asked_about_what_failed() -> None:
     """The error tells which request to repeat; in the middle of a pass and at its end."""
     heard: list[PhotoSyncError] = []
 
-    def canary(error: PhotoSyncError) -> bool:
+    def canary(error: PhotoSyncError, _: Collection[str]) -> bool:
         heard.append(error)
         return True
 
@@ -378,7 +379,7 @@ def test_while_the_healthy_user_is_asked_nobody_else_asks() -> None:
     """Neither another failure nor the end of the pass."""
     asked = []
 
-    def canary(error: PhotoSyncError) -> bool:
+    def canary(error: PhotoSyncError, _: Collection[str]) -> bool:
         asked.append(error)
         if len(asked) > 3:
             raise AssertionError("asked while it is asked")
@@ -460,3 +461,19 @@ def test_the_end_of_a_pass_judges_every_kind_of_work() -> None:
     fail(one.writing(""), 3)
     one.conclude()
     assert isinstance(one.cause, RunStopped)
+
+
+def test_whoever_met_trouble_is_asked_about_last() -> None:
+    """The canary is told everybody who failed in this firing, also those long forgiven."""
+    told = list[Collection[str]]()
+
+    class Told(Canary):
+        def __call__(self, error: PhotoSyncError, suspects: Collection[str]) -> bool | None:
+            told.append(suspects)
+            return super().__call__(error, suspects)
+
+    one = breaker(Told(True))
+    fail(one, 3, DENIED)
+    one.succeeded()
+    fail(one, 6, DENIED, first=3)
+    assert told == [{f"user {n}" for n in range(3)}, {f"user {n}" for n in range(9)}]

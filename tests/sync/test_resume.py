@@ -91,7 +91,7 @@ def test_a_night_that_is_too_short_for_reading(world: Make, seconds: float) -> N
 
 
 def test_deferred_users_come_next(world: Make) -> None:
-    """A resumed run begins with who was deferred, and asks nobody else before the cursor again."""
+    """A resumed run begins with who was deferred; of the others before the cursor it asks none."""
     here = world(users=60, shards=2, settings=SLOW)
     slow(here)
     first = here.fire()
@@ -102,7 +102,8 @@ def test_deferred_users_come_next(world: Make) -> None:
     asked = [url for e in here.tenant.tape.entries(operation="photo.batch") for url in e.items]
     covered = {user_id for user_id in here.ids() if user_id <= first.cursor}
     asked_again = {user_id for url in asked for user_id in covered if user_id in url}
-    assert asked_again == set(first.deferred)
+    assert asked_again
+    assert asked_again <= set(first.deferred)
     assert first.deferred[0] in asked[0]
 
 
