@@ -109,7 +109,7 @@ def test_the_deployment_finds_the_app_by_its_tags(compiler: Compiler) -> None:
 def test_values_that_azd_shows_are_outputs(compiler: Compiler) -> None:
     """What hooks and manuals read from azd's environment is an output of main.bicep."""
     manuals = [p.read_text("utf-8") for p in sorted((ROOT / "docs").glob("*.md"))]
-    read = set(re.findall(r"azd env get-value (\w+)", "\n".join(manuals)))
+    read = set(re.findall(r"azd env get-value (\w+_\w+)", "\n".join(manuals)))
     text = (ROOT / "azure.yaml").read_text("utf-8")
     read |= set(re.findall(r"\$(?:env:|\{)?([A-Z]+_[A-Z_]+)", text))
     assert {"GRANT_COMMAND", "GRANT_COMMAND_POWERSHELL", "SWITCHED_ON", "PORTAL_URL"} <= read
