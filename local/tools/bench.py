@@ -18,7 +18,6 @@ from local.tenant import Quotas
 from local.tools import bench_calls, bench_nights, bench_pace, hourly, photo_costs
 from local.tools.bench_costs import (
     PRICES_FROM,
-    PRICES_SEEN,
     Cost,
     Line,
     Load,
@@ -279,8 +278,8 @@ def _costs(steps: Steps, azurite: Azurite, nights: Sequence[Nights]) -> None:
         f"through {walls[0][0]:,} and {walls[1][0]:,} users at real latencies. Nightly: "
         f"SYNC_SCHEDULE 0 */15 1-5 * * *. Hourly: SYNC_SCHEDULE {hourly.SCHEDULE}, "
         f"RUN_INTERVAL_HOURS {hourly.INTERVAL_HOURS}. "
-        f"Prices of {PRICES_SEEN}, East US: {', '.join(PRICES_FROM)}. Logs in Application Insights "
-        "and the host's own storage operations are not in it."
+        f"Assumed prices of East US; check them at {' and '.join(PRICES_FROM)}. "
+        "Logs in Application Insights and the host's own storage operations are not in it."
     )
 
 

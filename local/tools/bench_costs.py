@@ -1,13 +1,12 @@
 """What running the program costs in Azure; pure arithmetic over what was measured.
 
-Prices in US dollars, pay as you go, of the region East US; they differ by region and change, so
-the arithmetic is printed with the result.
+Prices in US dollars, pay as you go, as known for the region East US, and not read from the price
+list: they differ by region and change, so the arithmetic is printed with the result.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-PRICES_SEEN = "2026-11-26"
 PRICES_FROM = (
     "https://azure.microsoft.com/pricing/details/functions/",
     "https://azure.microsoft.com/pricing/details/storage/blobs/",
