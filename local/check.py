@@ -1,6 +1,6 @@
 """Everything CI runs, in the order of cost; ends at the first failure.
 
-`python -m local.check` runs all (about five minutes on two quiet cores), `--static` only the checks
+`python -m local.check` runs all (about ten minutes on two quiet cores), `--static` only the checks
 that start nothing (about half a minute).
 """
 
@@ -53,7 +53,7 @@ _PYTEST = ("pytest", "-q", "-n", "auto", "--maxprocesses", "8", "--dist", "works
 _TESTS = (
     Check(
         "pytest --cov",
-        "5 minutes",
+        "10 minutes",
         (*_PYTHON, *_PYTEST, "--cov", "--cov-report", "term"),
         "xdist",
     ),
