@@ -141,7 +141,8 @@ def test_nearly_all_fail(world: Make, operation: str) -> None:
     assert run.status == "stopped"
     assert run.reason == message
     assert "fails for everybody" in message
-    assert "503" in message
+    # The last of many at once may have met a connection that was closed meanwhile.
+    assert "503" in message or "no answer" in message
     assert outcomes(run) == {"deferred": 60}
     # The users of one window are read at once, each with four tries.
     assert here.operations()[operation] <= 4 * WINDOW_USERS
