@@ -13,7 +13,7 @@ service that answers nobody stops a run (`circuit_breaker`).
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import replace
 from itertools import batched, pairwise
@@ -458,7 +458,9 @@ class Engine:
         changes = dict(window.changes)
         changes |= {k: done.record for k, (_, done) in window.settled.items() if done.record}
         disputed = self._shards.save(changes, window.seen)
-        self._withdraw(disputed & {prepared.user.id for prepared, _ in writes.values()})
+        # Files were written while another writer claimed what they held: now nobody claims it.
+        theirs = {key: self._shards.record(key) for key in disputed & writes.keys()}
+        self._shards.save(plan.unclaimed(theirs), theirs)
         finished = []
         for user_id, (user, settled) in sorted(window.settled.items()):
             if user_id not in disputed:
@@ -469,16 +471,6 @@ class Engine:
                 self.put_aside.append(user_id)
         self._reverified += sum(result.user.id in window.looks for result in finished)
         self._account(finished)
-
-    def _withdraw(self, user_ids: Collection[str]) -> None:
-        """Files were written while another writer claimed what they held: now nobody claims it."""
-        seen = {user_id: self._shards.record(user_id) for user_id in user_ids}
-        claims = {
-            user_id: replace(record, photo=record.photo.withdrawn())
-            for user_id, record in seen.items()
-            if record and record.photo and record.claims
-        }
-        self._shards.save(claims, seen)
 
 
 def _result(user: User, settled: Settled, record: Record | None) -> Result:

@@ -10,7 +10,7 @@ in scope, photo still gone. Who is not is left alone.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import batched
 
 from shared.checkpoint import Checkpoint, Record, Run, Shard
@@ -221,11 +221,7 @@ class Clearing:
         for user_id in disputed:
             settled[user_id] = _left_alone("another call changed the picture meanwhile", None)
         # What that call claims may be what was cleared here: nobody claims it, the next run writes.
-        claims = {
-            user_id: replace(record, photo=record.photo.withdrawn())
-            for user_id, record in shard.records.items()
-            if user_id in disputed and record.photo and record.claims
-        }
+        claims = plan.unclaimed({key: shard.records.get(key) for key in disputed})
         return self._checkpoint.save(shard, claims)[0] if claims else shard
 
     def _clear_one(self, user: User, record: Record, profile: Profile, policy: Policy) -> Settled:
