@@ -9,12 +9,12 @@ from typing import Any
 from shared import __version__
 from shared.api import problems
 from shared.api.bodies import OPTIONS, option_in
-from shared.api.problems import Problem
 from shared.api.queries import switches, user_name
 from shared.app import App, open_app
 from shared.checkpoint import Photo, iso
 from shared.errors import ConfigurationError
 from shared.model import Outcome
+from shared.problem import Problem
 from shared.sync import Result, known, sync_user
 
 _JSON = "application/json"
@@ -179,5 +179,5 @@ def _json(body: Mapping[str, Any]) -> HttpAnswer:
 
 
 def _refusal(problem: Problem) -> HttpAnswer:
-    body = json.dumps(problem.to_json())
+    body = json.dumps(problem.to_json(problems.TITLES[problem.kind]))
     return HttpAnswer(problem.status, body, _PROBLEM, problem.headers)

@@ -1,45 +1,17 @@
 """Error answers: the problem (RFC 9457) that a caller gets for an error."""
 
 import logging
-import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from shared import roles
-from shared.errors import (
-    AccessDenied,
-    ConfigurationError,
-    DeadlineExceeded,
-    NewerSchema,
-    PermissionMissing,
-    PhotoSyncError,
-    ServiceError,
-    StateError,
-    Throttled,
-    TokenUnavailable,
-    UserUnknown,
-)
+from shared.errors import AccessDenied, PermissionMissing, PhotoSyncError, ServiceError, UserUnknown
 from shared.model import Outcome
+from shared.problem import Problem, retry_after, status_and_kind
 from shared.sync import Result
 
-RETRY_SECONDS = 60
-"""What `Retry-After` says when nobody knows better."""
-
 _log = logging.getLogger("photo_sync.http")
-
-_KINDS: tuple[tuple[type[PhotoSyncError], HTTPStatus, str], ...] = (
-    (ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
-    (TokenUnavailable, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
-    (NewerSchema, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
-    (Throttled, HTTPStatus.SERVICE_UNAVAILABLE, "throttled"),
-    (DeadlineExceeded, HTTPStatus.SERVICE_UNAVAILABLE, "out-of-time"),
-    (ServiceError, HTTPStatus.BAD_GATEWAY, "service-failed"),
-    (StateError, HTTPStatus.BAD_GATEWAY, "storage-failed"),
-    (PhotoSyncError, HTTPStatus.BAD_GATEWAY, "failed"),
-)
-"""The first that fits counts."""
-
 
 TITLES: Mapping[str, str] = {
     "bad-body": "Option in the request body",
@@ -66,53 +38,14 @@ _OTHER_NAMES = (
 )
 
 
-class Problem(Exception):
-    """An error answer; raise it, or make it of another error by `of`.
-
-    Attributes:
-        status: HTTP status.
-        kind: last part of the problem's type, one of `TITLES`.
-        detail: one sentence for the caller.
-        more: further members.
-        headers: of the answer.
-    """
-
-    def __init__(
-        self,
-        status: HTTPStatus,
-        kind: str,
-        detail: str,
-        *,
-        more: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        self.status = status
-        self.kind = kind
-        self.detail = detail
-        self.more = dict(more or {})
-        self.headers = dict(headers or {})
-        super().__init__(detail)
-
-    def to_json(self) -> dict[str, Any]:
-        """Members as RFC 9457 names them, and ours."""
-        return {
-            "type": f"urn:photo-sync:problem:{self.kind}",
-            "title": TITLES[self.kind],
-            "status": self.status.value,
-            "detail": self.detail,
-            **self.more,
-        }
-
-
 def of(error: Exception) -> Problem:
     """The problem for an error; for an unexpected error it names only the type."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, UserUnknown):
         return Problem(HTTPStatus.NOT_FOUND, "unknown-user", f"{error}. {_OTHER_NAMES}")
-    for kind, status, name in _KINDS:
-        if isinstance(error, kind):
-            return _known(status, name, str(error), error)
+    if isinstance(error, PhotoSyncError):
+        return _known(*status_and_kind(error, "failed"), str(error), error)
     _log.error("internal error", exc_info=error)
     return Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -159,6 +92,5 @@ def _known(status: HTTPStatus, kind: str, detail: str, error: Exception | None) 
         more["requestId"] = error.evidence.request_id
     headers = {}
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        wait = error.retry_after if isinstance(error, Throttled) else RETRY_SECONDS
-        headers["Retry-After"] = str(max(1, math.ceil(wait)))
+        headers["Retry-After"] = str(retry_after(error))
     return Problem(status, kind, detail, more=more, headers=headers)

@@ -3,8 +3,8 @@
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
-from shared.api.problems import Problem
 from shared.model import is_object_id
+from shared.problem import Problem
 
 _KEY_PARAMETERS = frozenset({"code", "clientid"})
 """How callers may send the function key in the query; checked and used by the host."""

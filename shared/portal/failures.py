@@ -1,48 +1,20 @@
 """Which problem an error of the core is to the pages."""
 
 import logging
-import math
 from http import HTTPStatus
 
-from shared.errors import (
-    ConfigurationError,
-    DeadlineExceeded,
-    NewerSchema,
-    PhotoSyncError,
-    ServiceError,
-    StateError,
-    Throttled,
-    TokenUnavailable,
-    UserUnknown,
-)
-from shared.portal.message import Problem
-
-RETRY_SECONDS = 60
-"""What `Retry-After` says when nobody knows better."""
+from shared.errors import PhotoSyncError, ServiceError
+from shared.problem import Problem, retry_after, status_and_kind
 
 _log = logging.getLogger("photo_sync.portal")
-
-_KINDS: tuple[tuple[type[PhotoSyncError], HTTPStatus, str], ...] = (
-    (UserUnknown, HTTPStatus.NOT_FOUND, "unknown-user"),
-    (ConfigurationError, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
-    (TokenUnavailable, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
-    (NewerSchema, HTTPStatus.INTERNAL_SERVER_ERROR, "misconfiguration"),
-    (Throttled, HTTPStatus.SERVICE_UNAVAILABLE, "throttled"),
-    (DeadlineExceeded, HTTPStatus.SERVICE_UNAVAILABLE, "out-of-time"),
-    (ServiceError, HTTPStatus.BAD_GATEWAY, "service-failed"),
-    (StateError, HTTPStatus.BAD_GATEWAY, "storage-failed"),
-    (PhotoSyncError, HTTPStatus.BAD_GATEWAY, "service-failed"),
-)
-"""The first that fits counts."""
 
 
 def problem_of(error: Exception) -> Problem:
     """The problem that an error is."""
     if isinstance(error, Problem):
         return error
-    for kind, status, name in _KINDS:
-        if isinstance(error, kind):
-            return _known(status, name, error)
+    if isinstance(error, PhotoSyncError):
+        return _known(*status_and_kind(error, "service-failed"), error)
     return Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal-error",
@@ -77,7 +49,6 @@ def _known(status: HTTPStatus, name: str, error: PhotoSyncError) -> Problem:
         more["requestId"] = error.evidence.request_id
     headers = {}
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        wait = error.retry_after if isinstance(error, Throttled) else RETRY_SECONDS
-        more["retryAfter"] = max(1, math.ceil(wait))
+        more["retryAfter"] = retry_after(error)
         headers["Retry-After"] = str(more["retryAfter"])
     return Problem(status, name, str(error), more=more, headers=headers)

@@ -7,7 +7,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 from shared.portal import message
-from shared.portal.message import Answer, Problem
+from shared.portal.message import Answer
+from shared.problem import Problem
 
 _FOLDER = Path(__file__).with_name("assets")
 _TYPES = {

@@ -20,8 +20,9 @@ from shared.portal import rate_limit as limits
 from shared.portal.audit import Action, Audit
 from shared.portal.core import Comparison, Core, Photo, Source, State, Synced, User
 from shared.portal.failures import problem_of
-from shared.portal.message import Answer, Problem, Request
+from shared.portal.message import Answer, Request
 from shared.portal.pages import Reader
+from shared.problem import Problem
 from shared.sign_in import Person
 
 MIN_SEARCH_CHARACTERS = 3

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from shared.problem import Problem
+
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -71,34 +73,6 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Problem(Exception):
-    """An answer that refuses or reports a failure; becomes `application/problem+json` or a page.
-
-    Attributes:
-        status: HTTP status.
-        kind: last part of the problem's type; the pages have a text for each.
-        detail: one English sentence for the caller.
-        more: further members.
-        headers: of the answer.
-    """
-
-    def __init__(
-        self,
-        status: HTTPStatus,
-        kind: str,
-        detail: str,
-        *,
-        more: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        self.status = status
-        self.kind = kind
-        self.detail = detail
-        self.more = dict(more or {})
-        self.headers = dict(headers or {})
-        super().__init__(detail)
-
-
 def page(html: str, *, status: int = HTTPStatus.OK, style_hash: str = "") -> Answer:
     """An HTML page.
 
@@ -125,13 +99,7 @@ def data(document: Mapping[str, Any], *, status: int = HTTPStatus.OK) -> Answer:
 
 def problem(error: Problem) -> Answer:
     """A refusal or failure as RFC 9457 describes it."""
-    document = {
-        "type": f"urn:photo-sync:problem:{error.kind}",
-        "title": error.kind.replace("-", " ").capitalize(),
-        "status": error.status.value,
-        "detail": error.detail,
-        **error.more,
-    }
+    document = error.to_json(error.kind.replace("-", " ").capitalize())
     body = json.dumps(document, ensure_ascii=False).encode()
     headers = _headers(DATA_POLICY, _NO_STORE) | error.headers
     return Answer(error.status, body, "application/problem+json", headers)

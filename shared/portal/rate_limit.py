@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.clock import Clock
 from shared.portal.core import Store
-from shared.portal.message import Problem
+from shared.problem import Problem
 
 SCHEMA = 1
 ATTEMPTS = 5

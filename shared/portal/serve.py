@@ -17,9 +17,10 @@ from shared.clock import Clock
 from shared.portal import cross_site, failures, message, pages, texts
 from shared.portal.core import Core
 from shared.portal.handlers import Call
-from shared.portal.message import Answer, Problem, Request
+from shared.portal.message import Answer, Request
 from shared.portal.pages import Reader
 from shared.portal.routes import ROUTES, Route, Who
+from shared.problem import Problem
 from shared.sign_in import HELP_DESK, Closed, Person, Proof, Refusal, Verdict
 
 _log = logging.getLogger("photo_sync.portal")

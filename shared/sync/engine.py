@@ -12,7 +12,6 @@ A user whose request fails is put aside; the run goes on and tries them once mor
 service that answers nobody stops a run (`circuit_breaker`).
 """
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import replace
@@ -24,14 +23,12 @@ from shared.errors import (
     ConfigurationError,
     DeadlineExceeded,
     PhotoSyncError,
-    ProfileMissing,
     ServiceError,
     StateError,
     Throttled,
     TokenUnavailable,
 )
 from shared.graph import BATCH_SIZE, Graph, Seen, Unknown
-from shared.http import Patience
 from shared.log import InvocationLog
 from shared.model import Outcome, User
 from shared.sharepoint import SharePoint
@@ -40,9 +37,10 @@ from shared.sync.health import Health
 from shared.sync.plan import Fetch, Policy, Settled
 from shared.sync.reader import Reader, Versions
 from shared.sync.shards import Shards
-from shared.sync.user_sync import Prepared, Result, UserSync, failure
-from shared.sync.window import Window, WriteFailed
+from shared.sync.user_sync import Result, UserSync, failure
+from shared.sync.window import Window
 from shared.sync.window_reader import WindowReader
+from shared.sync.writer import Writer
 
 WINDOW_USERS = 60
 """Users who are read, withdrawn and claimed together."""
@@ -118,7 +116,7 @@ class Engine:
     ) -> None:
         self._policy = policy
         self._clock = clock
-        self._users = UserSync(graph, sharepoint, sizes)
+        users = UserSync(graph, sharepoint, sizes)
         self._writers = writers
         self._windows = windows
         self._health = health
@@ -128,12 +126,13 @@ class Engine:
         self._reader = Reader(
             graph=graph,
             sharepoint=sharepoint,
-            user_sync=self._users,
+            user_sync=users,
             pool=readers,
             health=health,
             log=log,
             ended=lambda: self.ended,
         )
+        self._writer = Writer(users, health=health, log=log, clock=clock, ended=lambda: self.ended)
         self._shards = Shards(checkpoint, readers)
         self._window = Window(clock)
         self._in_flight: list[Window] = []
@@ -378,7 +377,7 @@ class Engine:
                 self._on_dispute(window, one.user)
                 continue
             window.seen[user_id] = self._shards.record(user_id)
-            future = self._writers.submit(self._write, one, window.patience(user_id))
+            future = self._writers.submit(self._writer.write, one, policy, window.patience(user_id))
             window.writes[user_id] = (one, future)
         window.fetches = {}
 
@@ -387,30 +386,6 @@ class Engine:
             window.settled[user.id] = (user, _DISPUTED)
         else:
             self.put_aside.append(user.id)
-
-    def _write(self, prepared: Prepared, patience: Patience) -> Settled | WriteFailed:
-        """In a writer's thread: errors come back as values."""
-        user, host = prepared.user, prepared.location.host
-        breaker = self._health.writing(host)
-        ended = self.ended
-        if ended:
-            return WriteFailed(ended, begun=False)
-        try:
-            self._health.require(host)
-        except ServiceError as error:
-            return WriteFailed(error, begun=False)
-        policy = replace(self._policy, now=self._clock.time())
-        try:
-            settled = self._users.write(prepared, policy, patience)
-        except ProfileMissing as error:
-            return WriteFailed(error)
-        except PhotoSyncError as error:
-            return WriteFailed(error, probe=breaker.failed(error, [user.id]))
-        except Exception as error:  # noqa: BLE001 - a bug met by one user is not the end
-            self._log.add(logging.ERROR, f"user {user.id}: internal error", error=error)
-            return WriteFailed(error)
-        breaker.succeeded()
-        return settled
 
     # ---- claim, account -------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from local.support.clock import VirtualClock
 from shared.errors import ConfigurationError, StateError
 from shared.portal import rate_limit
 from shared.portal.audit import Action, Audit
-from shared.portal.message import Answer, Problem, Request
+from shared.portal.message import Answer, Request
 from shared.portal.rate_limit import Bucket, Calls, Limit, RateLimit, dump, parse, take
+from shared.problem import Problem
 from tests.support.portal_core import EMPLOYEE_ID, HELP_DESK_ID, PEOPLE, Blobs, FakeCore
 from tests.support.portal_site import portal
 

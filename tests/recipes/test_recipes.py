@@ -152,8 +152,10 @@ def test_a_problem_is_tested(kind: str) -> None:
 
 def test_only_titled_problems_are_raised() -> None:
     """Every kind of problem that is raised has a title."""
+    shared = ROOT / "shared"
     sources = "".join(
-        path.read_text("utf-8") for path in sorted((ROOT / "shared" / "api").glob("*.py"))
+        path.read_text("utf-8")
+        for path in (shared / "problem.py", *sorted((shared / "api").glob("*.py")))
     )
     raised = set(re.findall(r'HTTPStatus\.[A-Z_]+,\s*"([a-z-]+)"', sources))
     assert raised
