@@ -6,16 +6,15 @@ environment and prints one line of JSON.
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Iterator
 from itertools import batched
-from pathlib import Path
 from typing import Any
 
 import requests
 
+from local.support.memory import peak_bytes
 from local.tools.storage_meter import StorageMeter
 from local.tools.usual_script import run_script
 from shared.app import App
@@ -51,26 +50,11 @@ def main() -> None:
                 "result": result,
                 "wall": time.monotonic() - began,
                 "cpu": time.process_time() - cpu,
-                "peak": _peak_bytes(),
+                "peak": peak_bytes(),
                 "storage": storage.figures(),
             }
         )
     )
-
-
-def _peak_bytes() -> int:
-    """The most memory that this process had at any time.
-
-    Linux hands the value of getrusage(2) down from a process to the programs that it starts, so
-    that a large parent would hide what a child takes; /proc has the program's own.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    # Kilobytes on Linux, bytes on macOS (getrusage(2)).
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _idle(app: App) -> dict[str, Any]:

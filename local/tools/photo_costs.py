@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.support.memory import peak_bytes
 from local.tools.photo_zoo import HOSTILE
 
 MOST_BYTES = 200_000_000
@@ -151,27 +152,11 @@ def _child(sizes: tuple[int, int, int], paths: Sequence[str]) -> None:
         return "rendered"
 
     files = [Path(path).read_bytes() for path in paths]
-    before, began = _peak(), time.process_time()
+    before, began = peak_bytes(), time.process_time()
     with ThreadPoolExecutor(len(files)) as pool:
         results = list(pool.map(work, files))
-    cpu, memory = time.process_time() - began, _peak() - before
+    cpu, memory = time.process_time() - began, peak_bytes() - before
     print(json.dumps({"result": results[0], "cpu": cpu, "memory": memory}))
-
-
-def _peak() -> int:
-    """The most memory that this process had at any time, in bytes.
-
-    Linux hands the value of getrusage(2) down from a process to the programs that it starts, so
-    that a large parent would hide what a child takes; /proc has the program's own.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    import resource  # noqa: PLC0415 - not on Windows
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 if __name__ == "__main__":

@@ -1,95 +1,34 @@
-"""The blobs of one run: who may write them, lost responses, a listing that is broken."""
+"""The blobs of one run: what is written, and who may write it."""
 
 import gzip
 import json
-import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
 from itertools import count
-from typing import Any
 
 import pytest
-import requests
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import ContainerClient
-from requests.adapters import HTTPAdapter
 
 from shared.app import App
 from shared.checkpoint import run_blobs
 from shared.checkpoint.documents import iso
-from shared.checkpoint.run_blobs import RunBlobs, close_run, read_users
-from shared.checkpoint.runs import INTERRUPTED, Run
-from shared.errors import BrokenState, LeaseLost, NewerSchema, StateError
+from shared.checkpoint.run_blobs import close_run
+from shared.checkpoint.runs import INTERRUPTED
+from shared.errors import LeaseLost, StateError
 from shared.model import Outcome
-from tests.support.blob_faults import ID, OTHER, BlobFaults, end_lease, names, put, read
-
-STARTED = "2026-01-02T03:04:05.678Z"
-REPORT = f"runs/{STARTED}.json"
-LINES = f"runs/{STARTED}.jsonl"
-USERS = f"runs/{STARTED}.users"
-BLOBS = ["run.json", REPORT, LINES, USERS]
-NAMES = {"run": "run.json", "report": REPORT}
-
-PAGE = {"of": "users", "users": [[ID, "a@contoso.com"]], "next": None}
-OTHER_PAGE = {"of": "users", "users": [[OTHER, "b@contoso.com"]], "next": None}
-
-
-def a_run(**fields: Any) -> Run:
-    """A run."""
-    values: dict[str, Any] = {"id": "r", "version": "1", "trigger": "timer", "mode": "sync"}
-    return Run(**values | {"scope": "all", "started": STARTED} | fields)
-
-
-class Time:
-    """The lease's clock, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Firing:
-    """A firing that holds the lease; its clock stands still, as if it never slept."""
-
-    def __init__(self, app: App, stack: ExitStack, run: Run) -> None:
-        self.run = run
-        checkpoint = app.checkpoint()
-        lease = stack.enter_context(checkpoint.lease())
-        assert lease is not None
-        self.lease = lease
-        self.blobs = RunBlobs(checkpoint, run, lease)
-
-
-Fire = Callable[..., Firing]
-
-
-@pytest.fixture
-def fire(app: App) -> Iterator[Fire]:
-    """Makes a firing; it takes the lease away from the one before, as its end would."""
-    with ExitStack() as stack:
-        made = list[Firing]()
-
-        def make(run: Run | None = None) -> Firing:
-            if made:
-                end_lease(app.container)
-            made.append(Firing(app, stack, run or a_run()))
-            return made[-1]
-
-        yield make
-
-
-def all_of(container: ContainerClient) -> dict[str, bytes]:
-    """Every blob's content."""
-    return {name: read(container, name) for name in names(container)}
-
-
-def lines_of(container: ContainerClient) -> list[Any]:
-    """The report's lines."""
-    return [json.loads(line) for line in read(container, LINES).splitlines()]
-
+from tests.support.blob_faults import ID, OTHER, BlobFaults, end_lease, names, read
+from tests.support.run_firing import (
+    BLOBS,
+    LINES,
+    OTHER_PAGE,
+    PAGE,
+    REPORT,
+    USERS,
+    WRITES,
+    Fire,
+    Time,
+    a_run,
+    all_of,
+    lines_of,
+)
 
 # -- what is written -----------------------------------------------------------------------------
 
@@ -190,15 +129,6 @@ def test_a_line_that_is_a_block_of_its_own(
 
 
 # -- only one firing writes ----------------------------------------------------------------------
-
-Write = Callable[[RunBlobs], object]
-WRITES: dict[str, Write] = {
-    "run": lambda blobs: blobs.save(),
-    "report": lambda blobs: blobs.save_report(),
-    "lines": lambda blobs: blobs.append_lines([{"id": ID, "of": "frozen"}]),
-    "page": lambda blobs: blobs.append_page(PAGE),
-    "delete": lambda blobs: blobs.delete_pages(),
-}
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -344,323 +274,3 @@ def test_a_container_that_is_deleted_in_mid_run(fire: Fire, container: Container
         with pytest.raises(StateError, match="was deleted") as caught:
             write(firing.blobs)
         assert not isinstance(caught.value, LeaseLost)
-
-
-# -- our own write, whose response was lost ------------------------------------------------------
-
-
-def lose(faults: BlobFaults, times: int, **fault: Any) -> None:
-    """Lose the responses to the next writes."""
-    faults.clear()
-    faults.add("timeout_after", times=times, **fault)
-
-
-@pytest.mark.parametrize("wrote", [False, True])
-@pytest.mark.parametrize("name", WRITES)
-def test_a_response_that_was_lost(
-    fire: Fire, container: ContainerClient, faults: BlobFaults, name: str, *, wrote: bool
-) -> None:
-    """A write that arrived, and that the library sends again, is ours and is there once."""
-    firing = fire()
-    if wrote:
-        for write in WRITES.values():
-            write(firing.blobs)
-    firing.blobs.append_page(OTHER_PAGE)
-    firing.run.cursor, firing.run.listed = ID, 7
-    before = all_of(container)
-    lose(
-        faults,
-        1,
-        method="DELETE" if name == "delete" else "PUT",
-        part="Z." if name != "run" else "run.json",
-    )
-
-    WRITES[name](firing.blobs)
-    after = all_of(container)
-    WRITES[name](firing.blobs)
-
-    if name == "page":
-        assert gzip.decompress(after[USERS]).count(b"\n") == 2
-    elif name == "lines":
-        assert after[LINES].count(b"\n") == before.get(LINES, b"").count(b"\n") + 1
-    elif name == "delete":
-        assert USERS not in after
-    else:
-        blob = REPORT if name == "report" else "run.json"
-        assert json.loads(after[blob])["listed"] == 7
-
-
-@pytest.mark.parametrize("part", ["jsonl", "comp=appendblock"])
-def test_a_block_that_arrived_though_every_response_was_lost(
-    fire: Fire, container: ContainerClient, faults: BlobFaults, part: str
-) -> None:
-    """After an append that seemed to fail, the next one goes on behind it, in the same firing."""
-    blobs = fire().blobs
-    lose(faults, 4, method="PUT", part=part)
-    with pytest.raises(StateError):
-        blobs.append_lines([{"id": "first"}])
-    faults.clear()
-    blobs.append_lines([{"id": "second"}])
-    blobs.append_lines([{"id": "third"}])
-    stored = [line["id"] for line in lines_of(container)]
-    assert stored == (["first"] if "block" in part else []) + ["second", "third"]
-
-
-@pytest.mark.parametrize(("name", "part"), [("report", "Z.json"), ("run", "run.json")])
-def test_a_document_that_arrived_though_every_response_was_lost(
-    fire: Fire, container: ContainerClient, faults: BlobFaults, name: str, part: str
-) -> None:
-    """After a write that seemed to fail, the next one of the same firing replaces it."""
-    firing = fire()
-    lose(faults, 4, method="PUT", part=part)
-    with pytest.raises(StateError):
-        WRITES[name](firing.blobs)
-    faults.clear()
-    firing.run.listed = 7
-    WRITES[name](firing.blobs)
-    assert json.loads(read(container, NAMES[name]))["listed"] == 7
-
-
-@pytest.mark.parametrize(("name", "part"), [("report", "Z.json"), ("run", "run.json")])
-def test_a_request_that_arrives_late(
-    fire: Fire,
-    container: ContainerClient,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    part: str,
-) -> None:
-    """A write that was given up, and reaches storage after a later one, undoes nothing."""
-    firing = fire()
-    late: list[requests.PreparedRequest] = []
-    real = HTTPAdapter.send
-
-    def send(
-        adapter: HTTPAdapter, request: requests.PreparedRequest, **options: Any
-    ) -> requests.Response:
-        if request.method == "PUT" and part in str(request.url) and not late:
-            late.append(request)
-            raise requests.ReadTimeout("it is still on its way")
-        return real(adapter, request, **options)
-
-    monkeypatch.setattr(HTTPAdapter, "send", send)
-    WRITES[name](firing.blobs)
-    firing.run.listed = 7
-    WRITES[name](firing.blobs)
-
-    with requests.Session() as session:
-        assert session.send(late[0], timeout=20).status_code in {409, 412}
-    assert json.loads(read(container, NAMES[name]))["listed"] == 7
-
-
-def test_a_listing_is_deleted_though_the_last_page_seemed_to_fail(
-    fire: Fire, container: ContainerClient, faults: BlobFaults
-) -> None:
-    """A page of ours that arrived unseen does not keep the listing."""
-    blobs = fire().blobs
-    blobs.append_page(OTHER_PAGE)
-    lose(faults, 4, method="PUT", part="users")
-    with pytest.raises(StateError):
-        blobs.append_page(PAGE)
-    faults.clear()
-    blobs.delete_pages()
-    assert names(container) == ["run.json"]
-
-
-@pytest.mark.parametrize("existing", [False, True])
-def test_another_firings_block_of_the_same_length_is_not_ours(
-    fire: Fire, container: ContainerClient, *, existing: bool
-) -> None:
-    """Content tells whose a block is: one of the same length must not be taken for ours."""
-    first = fire().blobs
-    if existing:
-        first.append_lines([{"id": "0"}])
-    second = fire().blobs
-    second.append_lines([{"id": "2"}])
-    with pytest.raises(LeaseLost):
-        first.append_lines([{"id": "1"}])
-    assert lines_of(container)[-1:] == [{"id": "2"}]
-    second.append_lines([{"id": "3"}])
-
-
-@pytest.mark.parametrize("name", ["report", "lines", "page", "delete"])
-def test_another_firing_right_behind_our_lost_write(
-    app: App, fire: Fire, container: ContainerClient, faults: BlobFaults, name: str
-) -> None:
-    """When another firing takes over behind a write of ours that seemed to fail, it stays so."""
-    firing = fire()
-    if name in {"page", "delete"}:
-        firing.blobs.append_page(OTHER_PAGE)
-    lose(faults, 4, method="PUT", part={"report": "Z.json"}.get(name, "comp=appendblock"))
-    with pytest.raises(StateError):
-        WRITES["page" if name == "delete" else name](firing.blobs)
-    faults.clear()
-    other = fire(a_run(id="other", listed=9))
-    firing.run.listed = 7
-    changed: list[dict[str, bytes]] = []
-
-    def write_too() -> None:
-        faults.clear()
-        blobs = RunBlobs(app.checkpoint(), other.run, other.lease)
-        blobs.append_lines([{"id": OTHER}])
-        blobs.append_page({"users": [], "of": "users"})
-        blobs.save_report()
-        changed.append(all_of(container))
-
-    # At the second try, which knows what was there a moment ago.
-    method = "DELETE" if name == "delete" else "PUT"
-    faults.add("call", method=method, part="runs/", nth=1, action=write_too)
-    retry = {"lines": lambda blobs: blobs.append_lines([{"id": "again"}])} | {
-        "page": lambda blobs: blobs.append_page({"users": [], "of": "again"})
-    }
-    with pytest.raises(LeaseLost):
-        (WRITES | retry)[name](firing.blobs)
-    assert changed == [all_of(container)]
-
-
-def test_without_a_container_there_is_no_run(app: App, fire: Fire) -> None:
-    """A container that vanished is not taken for a run without blobs."""
-    firing = fire()
-    app.container.delete_container()
-    with pytest.raises(StateError, match=r"look at .*: ContainerNotFound"):
-        RunBlobs(app.checkpoint(), firing.run, firing.lease)
-
-
-def test_an_error_that_is_no_sign_of_another_writer(fire: Fire, faults: BlobFaults) -> None:
-    """Storage's own trouble is told as it is."""
-    faults.add("status", method="PUT", part="jsonl", times=9, status=409, code="InvalidBlobType")
-    blobs = fire().blobs
-    with pytest.raises(StateError, match=r"append to .*jsonl: InvalidBlobType"):
-        blobs.append_lines([{"id": ID}])
-    faults.add("status", method="PUT", part="Z.json", times=9, status=409, code="InvalidBlobType")
-    with pytest.raises(StateError, match="write the report: InvalidBlobType"):
-        blobs.save_report()
-    blobs.append_page(PAGE)
-    faults.add("status", method="DELETE", times=9, status=409, code="SnapshotsPresent")
-    with pytest.raises(StateError, match=r"delete .*users: SnapshotsPresent"):
-        blobs.delete_pages()
-
-
-# -- a listing that is broken --------------------------------------------------------------------
-
-
-def packed(*documents: object) -> bytes:
-    """Pages as they are stored."""
-    return b"".join(
-        gzip.compress(json.dumps(value).encode() + b"\n", mtime=0) for value in documents
-    )
-
-
-WHOLE = packed(PAGE | {"schema": 1})
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"no gzip",
-        b"\x1f\x8b",
-        WHOLE[:-9],
-        WHOLE[: len(WHOLE) // 2],
-        WHOLE + WHOLE[:20],
-        WHOLE + b"junk",
-        WHOLE[:15] + b"\xff\xff\xff" + WHOLE[18:],
-        WHOLE[:-8] + b"\0\0\0\0" + WHOLE[-4:],
-        gzip.compress(b'{"schema":1}', mtime=0),
-        gzip.compress(b"\n", mtime=0),
-        gzip.compress(b"[]\n", mtime=0),
-        gzip.compress(b'{"users":[]}\n', mtime=0),
-        gzip.compress(b"[" * 100_000 + b"\n", mtime=0),
-        gzip.compress(b'{"schema":1,"users":\xff}\n', mtime=0),
-    ],
-)
-def test_a_broken_listing(fire: Fire, container: ContainerClient, data: bytes) -> None:
-    """Whatever is not the pages that were written is a typed error, never half a listing."""
-    put(container, USERS, data)
-    with pytest.raises(BrokenState):
-        list(fire().blobs.pages())
-
-
-@pytest.mark.parametrize("data", [b"", gzip.compress(b"", mtime=0)])
-def test_an_empty_listing(fire: Fire, container: ContainerClient, data: bytes) -> None:
-    """A listing that was created and not written has no pages."""
-    put(container, USERS, data)
-    assert list(fire().blobs.pages()) == []
-
-
-def test_a_listing_of_a_newer_version(fire: Fire, container: ContainerClient) -> None:
-    """A newer version's listing is refused, and not called broken."""
-    put(container, USERS, packed({"schema": 2}))
-    with pytest.raises(NewerSchema):
-        list(fire().blobs.pages())
-
-
-def test_a_listing_that_unpacks_to_much_more(fire: Fire, container: ContainerClient) -> None:
-    """A page that unpacks to gigabytes is refused at a few megabytes."""
-    chunk = gzip.compress(b"x" * 1_000_000, mtime=0)
-    put(container, USERS, packed(PAGE | {"schema": 1}) + chunk * 200)
-    pages = fire().blobs.pages()
-    tracemalloc.start()
-    try:
-        assert next(pages)["users"] == PAGE["users"]
-        with pytest.raises(BrokenState, match="too long"):
-            next(pages)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 16 * 1024 * 1024
-
-
-def test_the_memory_of_a_million_users(fire: Fire, container: ContainerClient) -> None:
-    """A listing is read page by page: a million users need 60 MB while it is read."""
-    users = 50_000
-    numbers = iter(range(users))
-    for _ in range(50):
-        page = [
-            [f"{next(numbers) * 85899:08x}{ID[8:]}", "first.last@contoso.com"] for _ in range(1000)
-        ]
-        _append(container, gzip.compress(json.dumps({"schema": 1, "users": page}).encode() + b"\n"))
-    blobs = fire().blobs
-    tracemalloc.start()
-    try:
-        assert sum(len(read_users(page)) for page in blobs.pages()) == users
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    stored = container.get_blob_client(USERS).get_blob_properties().size
-    # The packed blob twice, as the library and we hold it, and one page unpacked.
-    assert peak < 3 * stored + 4_000_000
-    assert stored / users < 40
-
-
-def _append(container: ContainerClient, block: bytes) -> None:
-    blob = container.get_blob_client(USERS)
-    with suppress(ResourceExistsError):
-        blob.create_append_blob(match_condition=MatchConditions.IfMissing)
-    blob.append_block(block)
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        {},
-        {"users": None},
-        {"users": {}},
-        {"users": "ab"},
-        {"users": ["ab"]},
-        {"users": [[ID]]},
-        {"users": [[ID, "a", "b"]]},
-        {"users": [[ID, None]]},
-        {"users": [[1, "a"]]},
-        {"users": [[ID, "a"], None]},
-    ],
-)
-def test_pages_that_are_none(page: dict[str, Any]) -> None:
-    """A page holds pairs of id and name, or it is broken."""
-    with pytest.raises(BrokenState):
-        read_users(page)
-
-
-def test_a_page(fire: Fire) -> None:
-    """What was written is read back."""
-    blobs = fire().blobs
-    blobs.append_page({"users": [[ID, "ü@contoso.com"], [OTHER, ""]]})
-    assert [read_users(page) for page in blobs.pages()] == [[(ID, "ü@contoso.com"), (OTHER, "")]]
