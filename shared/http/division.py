@@ -54,7 +54,8 @@ def divide[K, V](
         largest: most keys of a batch; None for all at once.
 
     Raises:
-        Throttled, DeadlineExceeded: there is no time to ask for all.
+        Throttled, DeadlineExceeded: there is no time to ask for all; not for a pause that one key
+            was asked for alone, which is the error of that key.
         ConfigurationError, TokenUnavailable: nothing can be asked.
     """
     found: dict[K, V | ServiceError] = {}
@@ -70,8 +71,11 @@ def divide[K, V](
         try:
             found |= send(batch, allowance)
             answered = True
-        except Throttled:
-            raise
+        except Throttled as error:
+            if not error.own or len(batch) > 1:
+                raise
+            # The pause is that of the one key: the others are not asked to keep it.
+            found |= dict.fromkeys(batch, error)
         except ServiceError as error:
             failures += 1
             if not answered and failures >= UNANSWERED_REQUESTS:

@@ -135,6 +135,23 @@ def test_no_time_ends_the_division(error: Exception) -> None:
     assert len(service.sent) == 1
 
 
+def test_the_pause_of_one_key_is_no_pause_of_the_others() -> None:
+    """Asked for alone, a key that is throttled has an error, and everybody else an answer."""
+    error = Throttled(EVIDENCE, 300, own=True)
+    service = Service({7}, error)
+    found = divide(KEYS, service.send, largest=1)
+    assert found[7] is error
+    assert all(found[key] == "answer" for key in KEYS if key != 7)
+
+
+def test_a_whole_batch_that_is_throttled_is_not_divided() -> None:
+    """Its pause is the service's, also where it is called somebody's own."""
+    service = Service({7}, Throttled(EVIDENCE, 300, own=True))
+    with pytest.raises(Throttled):
+        divide(KEYS, service.send)
+    assert len(service.sent) == 1
+
+
 def test_a_host_that_is_gone_is_not_divided() -> None:
     """No part of the batch can be answered by it."""
     error = HostUnavailable(EVIDENCE, "https://contosoeur-my.sharepoint.com", "is gone", "Look.")
