@@ -141,11 +141,14 @@ class Oracle:
         return ""
 
     def _names_a_file_that_is_gone(self, person: Person) -> bool:
-        """A browser shows a broken image then, whatever SharePoint's emulation makes of it."""
+        """A browser shows a broken image then, whatever SharePoint's emulation makes of it.
+
+        Only of the library of photos: what another program names elsewhere is not ours to judge.
+        """
         profile = self._tenant.sharepoint.profile(person.id)
         url = unquote(profile.get("PictureURL", ""))
         visible = profile.get("SPS-PicturePlaceholderState", "0") in {"", "0"}
-        return bool(url) and visible and url not in self._files()
+        return "/User Photos/" in url and visible and url not in self._files()
 
     def _is_true(self, user_id: str, record: Record, files: dict[str, bytes]) -> bool:
         photo = record.photo

@@ -8,7 +8,6 @@ import os
 import uuid
 from typing import Any, ClassVar
 
-import pytest
 from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -335,11 +334,6 @@ class Histories(RuleBasedStateMachine):
         self.judge.account(self.world.app().checkpoint(read_only=True).run())
 
 
-@pytest.mark.xfail(
-    reason="one history leaves a profile that names a file which is gone: a call during a removal, "
-    "then a death in the middle of the next one, then state that is lost",
-    strict=False,
-)
 def test_all_histories_end_well(azurite: Azurite) -> None:
     """Promises 2, 4, 8, 9, 12, 13: whatever happened, some quiet nights later all is well."""
     Histories.azurite = azurite
