@@ -222,7 +222,7 @@ class Engine:
         while self._must_probe():
             # The last firing was stopped: one user shows whether writing works again.
             self._probed += 1
-            self._take_on(self._window.split_one())
+            self._take_on(self._window.split_first(1))
             while self._in_flight:
                 self._wait()
         if self._compared >= QUIET_USERS or self._is_full():
@@ -333,9 +333,13 @@ class Engine:
         self._take_on(window)
 
     def _take_on(self, window: Window) -> None:
-        """Begin to read what a window needs."""
-        if not window:
-            return
+        """Begin to read what a window needs, in parts if it is far too large."""
+        while len(window.fetches) > 2 * self.window_users:
+            self._begin(window.split_first(self.window_users))
+        if window:
+            self._begin(window)
+
+    def _begin(self, window: Window) -> None:
         # From here on it is in flight, so that its users are known if saving fails.
         self._in_flight.append(window)
         fetches = window.fetches
@@ -433,9 +437,6 @@ class Engine:
         changes = dict(window.changes)
         changes |= {k: done.record for k, (_, done) in window.settled.items() if done.record}
         disputed = self._shards.save(changes, window.seen)
-        # Files were written while another writer claimed what they held: now nobody claims it.
-        theirs = {key: self._shards.record(key) for key in disputed & writes.keys()}
-        self._shards.save(plan.unclaimed(theirs), theirs)
         finished = []
         for user_id, (user, settled) in sorted(window.settled.items()):
             if user_id not in disputed:

@@ -7,7 +7,6 @@ A record whose photo has an empty digest claims nothing: the files are ours, but
 begun and not finished, so their content is unknown.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -254,18 +253,6 @@ def withdrawn(
         photo=Photo("", "", location),
         verified_at=known.verified_at or now,
     )
-
-
-def unclaimed(records: Mapping[str, Record | None]) -> dict[str, Record | None]:
-    """Records that claim nothing any more, of those that do, by id.
-
-    For files that were written while another writer claimed what they held.
-    """
-    return {
-        user_id: replace(record, photo=record.photo.withdrawn())
-        for user_id, record in records.items()
-        if record and record.photo and record.claims
-    }
 
 
 def is_confirmed(record: Record, run: str, confirmations: int) -> bool:

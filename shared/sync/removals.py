@@ -220,9 +220,7 @@ class Clearing:
         shard, disputed = self._checkpoint.save(shard, changes)
         for user_id in disputed:
             settled[user_id] = _left_alone("another call changed the picture meanwhile", None)
-        # What that call claims may be what was cleared here: nobody claims it, the next run writes.
-        claims = plan.unclaimed({key: shard.records.get(key) for key in disputed})
-        return self._checkpoint.save(shard, claims)[0] if claims else shard
+        return shard
 
     def _clear_one(self, user: User, record: Record, profile: Profile, policy: Policy) -> Settled:
         """Clear one user, in a thread; errors become outcomes."""

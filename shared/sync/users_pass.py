@@ -5,6 +5,7 @@ from concurrent.futures import Future
 
 from shared.checkpoint import Checkpoint
 from shared.errors import PhotoSyncError
+from shared.graph import BATCH_SIZE
 from shared.model import User  # noqa: TC001 - a variable is annotated with it
 from shared.sync import leavers
 from shared.sync.engine import WINDOW_USERS, Engine
@@ -65,7 +66,8 @@ class UsersPass:
         engine = self._engine
         # In windows that are as small as can be: however short the time is, somebody is finished.
         engine.window_users = self._width
-        for step in steps_of(self._scope.find(self._first), self._existing, self._width):
+        portion = max(self._width, BATCH_SIZE)
+        for step in steps_of(self._scope.find(self._first), self._existing, portion):
             self._take(step, engine.ask_ahead(step.users))
             self._first = [user_id for user_id in self._first if user_id > step.users[-1].id]
             self._advance()

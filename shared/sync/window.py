@@ -127,11 +127,11 @@ class Window:
             if user_id in self.looks:
                 other.looks.add(user_id)
 
-    def split_one(self) -> "Window":
-        """A window with one of the users whose photo is to be read, who leaves this one."""
+    def split_first(self, number: int) -> "Window":
+        """A window with the first users whose photo is to be read, who leave this one."""
         taken = Window(self.clock, self.last_try)
-        user_id = next(iter(self.fetches))
-        taken.fetches[user_id] = self.fetches.pop(user_id)
+        for user_id in list(self.fetches)[:number]:
+            taken.fetches[user_id] = self.fetches.pop(user_id)
         return taken
 
     def split(self, belongs: Callable[[str], bool]) -> "Window":

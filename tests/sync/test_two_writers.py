@@ -330,14 +330,14 @@ def test_many_calls_at_once(scene: Callable[..., Scene]) -> None:
     """
     play = scene()
     wanted = play.change()
-    start, ended = threading.Barrier(7), list[str]()
+    start, ended, night = threading.Barrier(7), list[str](), list[Run]()
 
     def work(number: int) -> None:
         start.wait()
         if number:
             ended.append(play.here.call(play.user).outcome)
         else:
-            play.here.fire()
+            night.append(play.here.fire())
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(7)]
     for thread in threads:
@@ -347,6 +347,6 @@ def test_many_calls_at_once(scene: Callable[..., Scene]) -> None:
 
     assert set(ended) <= {"updated", "unchanged", "failed"}
     assert len(ended) == 6
-    if "failed" in ended:
+    if "failed" in {*ended, *outcomes(night[0])}:
         assert play.here.call(play.user).outcome in {"updated", "unchanged"}
     play.verify(wanted)

@@ -118,21 +118,20 @@ def test_users_in_a_window_are_named_until_they_are_counted() -> None:
 
 
 def test_a_deferred_user_comes_first() -> None:
-    """In small windows, so that a short firing finishes somebody."""
-    people = users(10)
-    desk = Desk(people, width=2, run={"deferred": ids(people[:5]), "cursor": people[4].id})
+    """In whole batches and small windows, so that a short firing finishes somebody."""
+    people = users(30)
+    desk = Desk(people, width=2, run={"deferred": ids(people[:25]), "cursor": people[24].id})
     desk.give(people)
     desk.go()
     assert desk.compared() == ids(people)
-    assert [len(batch) for batch in desk.calls("versions")] == [2, 2, 1, 5]
-    assert [one["deferredUsers"] for one in desk.blobs.documents][:3] == [
-        ids(people[2:5]),
-        ids(people[4:5]),
-        ids(people[4:5]),
+    assert [len(batch) for batch in desk.calls("versions")] == [20, 5, 5]
+    assert [len(batch) for batch in desk.calls("profiles")] == [*[2] * 8, 4, 2, 3, 5]
+    assert [one["deferredUsers"] for one in desk.blobs.documents][:2] == [
+        ids(people[20:25]),
+        [],
     ]
-    assert desk.document(0)["counts"]["updated"] == 2
-    assert desk.document(1)["counts"]["updated"] == 4
-    assert desk.counts() == {"updated": 10}
+    assert desk.document(0)["counts"]["updated"] == 20
+    assert desk.counts() == {"updated": 30}
     assert desk.engine.window_users == 60
 
 
@@ -288,14 +287,14 @@ def test_when_the_time_is_up_all_is_saved_and_named() -> None:
 
 def test_when_the_time_is_up_from_the_start_the_rest_stays_deferred() -> None:
     """Nobody is lost who was waiting."""
-    people = users(6)
+    people = users(26)
     desk = Desk(people, width=2, run={"deferred": ids(people), "cursor": people[-1].id})
     desk.give(people)
     desk.ends = 0
     with pytest.raises(DeadlineExceeded):
         desk.go()
-    assert desk.counts() == {"updated": 2}
-    assert desk.run.deferred == ids(people[2:])
+    assert desk.counts() == {"updated": 20}
+    assert desk.run.deferred == ids(people[20:])
 
 
 def test_when_the_time_is_up_in_the_last_try_the_rest_stays_put_aside() -> None:
