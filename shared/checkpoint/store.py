@@ -156,6 +156,8 @@ class Checkpoint:
         shard: Shard,
         changes: Mapping[str, Record | None],
         seen: Mapping[str, Record | None] | None = None,
+        *,
+        attempts: int = SAVE_ATTEMPTS,
     ) -> tuple[Shard, set[str]]:
         """Write changed records into a shard.
 
@@ -164,6 +166,7 @@ class Checkpoint:
             changes: records by user id; None drops one.
             seen: the records from which the changes were made, where that is longer ago than the
                 shard was read.
+            attempts: how often the shard is read again and written, where others wrote meanwhile.
 
         Returns:
             The shard as it is now, and the ids of users whose picture somebody else changed
@@ -176,7 +179,7 @@ class Checkpoint:
         if self._read_only:
             return self._remember(shard, changes), set()
         with _Turn(shard.name) as turn:
-            return self._save(shard, changes, seen or {}, turn)
+            return self._save(shard, changes, seen or {}, turn, attempts)
 
     def _save(
         self,
@@ -184,9 +187,10 @@ class Checkpoint:
         changes: Mapping[str, Record | None],
         seen: Mapping[str, Record | None],
         turn: "_Turn",
+        attempts: int,
     ) -> tuple[Shard, set[str]]:
         base = {**shard.records, **seen}
-        for attempt in range(SAVE_ATTEMPTS):
+        for attempt in range(attempts):
             turn.wait()
             merged = {
                 user_id: merge(base.get(user_id), ours, shard.records.get(user_id))

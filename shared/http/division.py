@@ -71,12 +71,10 @@ def divide[K, V](
         try:
             found |= send(batch, allowance)
             answered = True
-        except Throttled as error:
-            if not error.own or len(batch) > 1:
-                raise
-            # The pause is that of the one key: the others are not asked to keep it.
-            found |= dict.fromkeys(batch, error)
         except ServiceError as error:
+            # The pause of a single key is its own: the others are not asked to keep it.
+            if isinstance(error, Throttled) and not (error.own and len(batch) == 1):
+                raise
             failures += 1
             if not answered and failures >= UNANSWERED_REQUESTS:
                 rest = [key for some in (batch, *(some for some, _ in waiting)) for key in some]

@@ -31,7 +31,8 @@ class Request:
         limit: most bytes read of the unpacked body; more gives an `oversize` response.
         subject: object id of the one user whom the request is about; "" for many or nobody.
         parts: how many requests the service counts it as: the items of a batch.
-        attempts: how often it is sent when it fails for the service's reasons; None as usual.
+        attempts: how often it is sent when it fails for the service's reasons; None as usual. With
+            1 it is sent once also when it is throttled.
         final: recognizes a response that asking again cannot change although its status suggests
             so; it is returned, whatever its status.
     """

@@ -5,7 +5,7 @@ how long, is decided here and nowhere else:
 
 * 429, and any failing response with `Retry-After`, pause the whole service for as long as it asks,
   or only the one user that the request is about (`shared.http.throttling`). Throttled requests are
-  sent `THROTTLES` times.
+  sent `THROTTLES` times, once where a request allows one attempt only.
 * 5xx, time-outs, broken connections and cut JSON are tried `ATTEMPTS` times with growing pauses.
   All our writes may be repeated without harm, so they are retried like reads.
 * A kept connection that gives no byte costs one quick retry on a new one.
@@ -132,7 +132,7 @@ class Service:
             self._refuse_long_pause(budget, attempt)
             if response.status == TOO_MANY:
                 throttles += 1
-                if throttles >= THROTTLES:
+                if throttles >= (1 if request.attempts == 1 else THROTTLES):
                     raise _throttled_for_ever(attempt)
             else:
                 failures += 1

@@ -1,9 +1,10 @@
 """Does for a healthy user what failed for others, before a service is judged by who fails.
 
 Reading is tried with a healthy user's version, photo, profile or file. Where writing failed, what
-the healthy user has is written once more: the same bytes, or the same properties. So nothing
-changes, and what cannot be written for anybody shows. The record is withdrawn meanwhile, as for
-every other write: so a call that changes the same user's picture at that moment is noticed.
+the healthy user's record claims is written once more: the same properties, or a thumbnail of the
+same photo, made anew, because what SharePoint answers may be damaged. So nothing changes, and what
+cannot be written for anybody shows. The record is withdrawn meanwhile, as for every other write: so
+a call that changes the same user's picture at that moment is noticed.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -12,13 +13,14 @@ from itertools import islice
 
 from shared.checkpoint import Checkpoint, Photo, Record, Shard, iso, shard_of
 from shared.clock import Clock
-from shared.errors import PhotoSyncError, ProfileMissing, ServiceError
+from shared.errors import PhotoSyncError, ProfileMissing, ServiceError, StateConflict
 from shared.graph import Graph, Unknown
 from shared.http import Patience
-from shared.model import ThumbnailLocation, User
+from shared.model import User
 from shared.sharepoint import Profile, SharePoint
 from shared.sync.circuit_breaker import Canary
 from shared.sync.health import PHOTOS, PROFILES, VERSIONS
+from shared.sync.user_sync import UserSync
 
 TRIES = 3
 """Healthy users who are asked about, one after the other, until one answer is good."""
@@ -37,11 +39,18 @@ class Canaries:
         graph, sharepoint: asked.
         checkpoint: the records; a read-only one for a dry run.
         clock: of the program.
+        sizes: longest sides of S, M, L in pixels.
     """
 
     def __init__(
-        self, graph: Graph, sharepoint: SharePoint, checkpoint: Checkpoint, clock: Clock
+        self,
+        graph: Graph,
+        sharepoint: SharePoint,
+        checkpoint: Checkpoint,
+        clock: Clock,
+        sizes: tuple[int, int, int],
     ) -> None:
+        self._user_sync = UserSync(graph, sharepoint, sizes)
         self._graph = graph
         self._sharepoint = sharepoint
         self._checkpoint = checkpoint
@@ -124,14 +133,16 @@ class Canaries:
                 user_id, record.photo, lambda: self._sharepoint.show(upn, location, patience)
             )
         if _UPLOAD in failed:
-            return self._write(user_id, record.photo, lambda: self._upload(location, patience))
+            images = self._user_sync.thumbnails(user_id, record.photo.sha256, patience)
+            if images is None:
+                return None
+            return self._write(
+                user_id,
+                record.photo,
+                lambda: self._sharepoint.upload(location, "M", images.medium, patience),
+            )
         self._sharepoint.thumbnail(location, "M", patience)
         return True
-
-    def _upload(self, location: ThumbnailLocation, patience: Patience) -> None:
-        data = self._sharepoint.thumbnail(location, "M", patience)
-        if data is not None:
-            self._sharepoint.upload(location, "M", data, patience)
 
     def _write(self, user_id: str, photo: Photo, write: Callable[[], None]) -> bool | None:
         """Write while the record claims nothing; None when another writer is at this user."""
@@ -148,8 +159,13 @@ class Canaries:
         try:
             write()
         finally:
-            # What was written is what was there, so a write that failed changed nothing either.
-            checkpoint.save(shard, {user_id: record})
+            # What was written is what was there, so a write that failed changed nothing either. But
+            # where somebody saved this shard meanwhile, they may have seen the withdrawn record and
+            # be writing now: then nobody claims anything, and the next run looks.
+            try:
+                checkpoint.save(shard, {user_id: record}, attempts=1)
+            except StateConflict:
+                checkpoint.save(shard, {user_id: withdrawn})
         return True
 
 

@@ -153,7 +153,7 @@ class Engine:
         return self._error or self._health.cause
 
     @property
-    def compares_one_by_one(self) -> bool:
+    def must_prove_versions(self) -> bool:
         """Whether the last firing was stopped, and Graph has not answered since."""
         return self._health.versions.probing
 

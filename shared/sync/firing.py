@@ -113,7 +113,13 @@ class Firing:
     def _work(self) -> None:
         run, threads = self._run, self._settings.max_concurrency
         scope = self._list() if run.phase in {LISTING, USERS} else None
-        canaries = Canaries(self._graph, self._sharepoint, self._checkpoint, self._clock)
+        canaries = Canaries(
+            self._graph,
+            self._sharepoint,
+            self._checkpoint,
+            self._clock,
+            self._settings.thumbnail_sizes,
+        )
         health = Health(canaries.canary, home=self._settings.mysite_url, probing=self._probing)
         with (
             ThreadPoolExecutor(threads, "photo-sync-read") as readers,

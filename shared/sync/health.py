@@ -1,4 +1,4 @@
-"""The circuit breakers of one firing: one for each kind of work, and for writing one a geo host."""
+"""The circuit breakers of one firing: one for each kind of work, for pictures also a geo host."""
 
 import threading
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from shared.sync.circuit_breaker import Canary, CircuitBreaker
 VERSIONS = "reading photo versions from Microsoft Graph"
 PHOTOS = "reading photos from Microsoft Graph"
 PROFILES = "reading profiles from SharePoint"
+PICTURES = "reading pictures from SharePoint"
 WRITING = "writing to SharePoint"
 
 _GRAPH = ("Microsoft Graph", "ProfilePhoto.Read.All")
@@ -32,18 +33,18 @@ class Health:
         self._home = home
         self._probing = probing
         self._lock = threading.Lock()
-        self._writing: dict[str, CircuitBreaker] = {}
+        self._by_host: dict[tuple[str, str], CircuitBreaker] = {}
         self.versions = self._breaker(VERSIONS, *_GRAPH)
         self.photos = self._breaker(PHOTOS, *_GRAPH)
         self.profiles = self._breaker(PROFILES, *_PROFILE_ROLE)
 
+    def pictures(self, host: str) -> CircuitBreaker:
+        """The breaker for reading from a My Site host; "" is the central geo's."""
+        return self._of_host(PICTURES, host)
+
     def writing(self, host: str) -> CircuitBreaker:
-        """The breaker for a My Site host; "" is the central geo's."""
-        host = host or self._home
-        with self._lock:
-            if host not in self._writing:
-                self._writing[host] = self._breaker(WRITING, *_WRITE_ROLES, host)
-            return self._writing[host]
+        """The breaker for writing to a My Site host; "" is the central geo's."""
+        return self._of_host(WRITING, host)
 
     def require(self, host: str) -> None:
         """Make sure that a geo's host is worth asking.
@@ -51,7 +52,7 @@ class Health:
         Raises:
             HostUnavailable: its users fail, and nobody else.
         """
-        cause = self.writing(host).cause
+        cause = self.writing(host).cause or self.pictures(host).cause
         if cause:
             raise HostUnavailable(
                 Evidence("sharepoint", "POST", host), host, "works for nobody", str(cause)
@@ -63,26 +64,37 @@ class Health:
         for breaker in (self.versions, self.photos, self.profiles):
             if breaker.cause:
                 return breaker.cause
-        with self._lock:
-            if self._home not in self._writing:
-                # On a quiet night the only users to write may be those of one satellite.
-                return None
-            causes = [breaker.cause for breaker in self._writing.values()]
-        return causes[0] if all(causes) else None
+        causes: dict[str, RunStopped | PermissionMissing | None] = {}
+        for (_, host), breaker in self._of_hosts().items():
+            causes[host] = causes.get(host) or breaker.cause
+        if self._home not in causes:
+            # On a quiet night the only users to write may be those of one satellite.
+            return None
+        return causes[self._home] if all(causes.values()) else None
 
     @property
     def probing(self) -> bool:
         """Whether one user should be tried alone first, because the last firing was stopped."""
-        with self._lock:
-            written = any(breaker.proven for breaker in self._writing.values())
+        written = any(
+            breaker.proven for (work, _), breaker in self._of_hosts().items() if work == WRITING
+        )
         return self._probing and not written
 
     def conclude(self) -> None:
         """Judge the services that answered nobody at all, at the end of a pass."""
-        with self._lock:
-            writing = list(self._writing.values())
-        for breaker in (self.versions, self.photos, self.profiles, *writing):
+        for breaker in (self.versions, self.photos, self.profiles, *self._of_hosts().values()):
             breaker.conclude()
+
+    def _of_hosts(self) -> dict[tuple[str, str], CircuitBreaker]:
+        with self._lock:
+            return dict(self._by_host)
+
+    def _of_host(self, work: str, host: str) -> CircuitBreaker:
+        key = (work, host or self._home)
+        with self._lock:
+            if key not in self._by_host:
+                self._by_host[key] = self._breaker(work, *_WRITE_ROLES, key[1])
+            return self._by_host[key]
 
     def _breaker(self, work: str, resource: str, role: str, host: str = "") -> CircuitBreaker:
         return CircuitBreaker(

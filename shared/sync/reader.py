@@ -148,17 +148,22 @@ class Reader:
             user, record, loaded, profile = one
             if self._ended():
                 return _END
+            breaker = self._health.pictures(profile.host)
             try:
                 self._health.require(profile.host)
-                return self._user_sync.prepare(
+                ready = self._user_sync.prepare(
                     user, record, loaded, profile, policy=policy, patience=patience(user.id)
                 )
             except PhotoSyncError as error:
-                self._health.writing(profile.host).failed(error, [user.id])
+                breaker.failed(error, [user.id])
                 return error
             except Exception as error:  # noqa: BLE001 - a bug met by one user is not the end
                 self._log.add(logging.ERROR, f"user {user.id}: internal error", error=error)
                 return error
+            if isinstance(ready, Settled) or ready.compared:
+                # Only then SharePoint was asked.
+                breaker.succeeded()
+            return ready
 
         ids = [user.id for user, *_ in wanted]
         return dict(zip(ids, self._pool.map(prepare, wanted), strict=True))

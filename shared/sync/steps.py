@@ -72,14 +72,16 @@ def steps(
 
 
 def steps_of(
-    users: Sequence[User], existing: Mapping[str, int], size: int = STEP_USERS
+    users: Sequence[User],
+    existing: Mapping[str, int],
+    size: Callable[[], int] = lambda: STEP_USERS,
 ) -> Iterator[Step]:
     """Portions of single users, none of whose shards is known to be complete.
 
     Args:
         users: in any order.
         existing: bytes of the shards that hold records.
-        size: most users of a portion.
+        size: most users of the next portion.
     """
     some: list[User] = []
     shards: list[str] = []
@@ -87,7 +89,7 @@ def steps_of(
     for user in sorted(users, key=lambda user: user.id):
         name = shard_of(user.id)
         more = 0 if name in shards else existing.get(name, 0)
-        if some and (len(some) >= size or loaded + more > STEP_BYTES):
+        if some and (len(some) >= size() or loaded + more > STEP_BYTES):
             yield Step(some, shards, ())
             some, shards, loaded, more = [], [], 0, existing.get(name, 0)
         if name not in shards:

@@ -75,6 +75,7 @@ class Prepared:
         images: the thumbnails.
         location: where they belong.
         outcome: of the user when the write succeeds.
+        compared: SharePoint was asked what it shows, and that is something else.
     """
 
     user: User
@@ -84,6 +85,7 @@ class Prepared:
     images: Thumbnails
     location: ThumbnailLocation
     outcome: Outcome
+    compared: bool
 
 
 class UserSync:
@@ -116,8 +118,14 @@ class UserSync:
         step = plan.on_bytes(digest, fetch, record, user, policy)
         if isinstance(step, Settled):
             return step
-        with _rendering:
-            return Loaded(fetch.etag, digest, step, render(data, self._sizes))
+        return Loaded(fetch.etag, digest, step, self._render(data))
+
+    def thumbnails(self, user_id: str, digest: str, patience: Patience) -> Thumbnails | None:
+        """The thumbnails of the photo with this digest; None when Exchange has another one now."""
+        data = self._graph.photo(user_id, patience)
+        if data is None or hashlib.sha256(data).hexdigest() != digest:
+            return None
+        return self._render(data)
 
     def prepare(
         self,
@@ -132,15 +140,26 @@ class UserSync:
         """Find where the files belong and, where it is needed, what SharePoint shows."""
         location = self._sharepoint.location(profile, user.id)
         step, outcome = loaded.step, Outcome.UPDATED
-        if isinstance(step, Write):
-            outcome = step.outcome
-        elif self._shows(profile, location, loaded.images, patience):
+        # Asked only when the profile names it.
+        compared = not isinstance(step, Write) and profile.shows(location)
+        if compared and self._sharepoint.has_content(location, loaded.images, patience):
             photo = Photo(loaded.etag, loaded.digest, location)
             seen = plan.done(record, user, policy, photo=photo, verified=True)
             return Settled(Outcome.UNCHANGED, record=seen)
+        if isinstance(step, Write):
+            outcome = step.outcome
         elif isinstance(step, Check):
             outcome = Outcome.REPAIRED
-        return Prepared(user, record, loaded.etag, loaded.digest, loaded.images, location, outcome)
+        return Prepared(
+            user=user,
+            record=record,
+            etag=loaded.etag,
+            digest=loaded.digest,
+            images=loaded.images,
+            location=location,
+            outcome=outcome,
+            compared=compared,
+        )
 
     def write(
         self,
@@ -214,15 +233,9 @@ class UserSync:
         cleared = plan.done(record, user, policy, photo=None, outcome=Outcome.REMOVED)
         return Settled(Outcome.REMOVED, detail, cleared)
 
-    def _shows(
-        self,
-        profile: Profile,
-        location: ThumbnailLocation,
-        images: Thumbnails,
-        patience: Patience,
-    ) -> bool:
-        """Whether SharePoint shows exactly this picture; asked only when the profile names it."""
-        return profile.shows(location) and self._sharepoint.has_content(location, images, patience)
+    def _render(self, data: bytes) -> Thumbnails:
+        with _rendering:
+            return render(data, self._sizes)
 
     def _recycle_former(self, prepared: Prepared, patience: Patience) -> None:
         """Recycle our files on the host of another geo, when the user's My Site has moved."""

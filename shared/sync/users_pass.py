@@ -66,7 +66,7 @@ class UsersPass:
         engine = self._engine
         # In windows that are as small as can be: however short the time is, somebody is finished.
         engine.window_users = self._width
-        portion = max(self._width, BATCH_SIZE)
+        portion = self._portion(max(self._width, BATCH_SIZE))
         for step in steps_of(self._scope.find(self._first), self._existing, portion):
             self._take(step, engine.ask_ahead(step.users))
             self._first = [user_id for user_id in self._first if user_id > step.users[-1].id]
@@ -101,12 +101,12 @@ class UsersPass:
             self._existing,
             after_shard=run.shard,
             after_user=run.cursor,
-            size=lambda: 1 if engine.compares_one_by_one else STEP_USERS,
+            size=self._portion(STEP_USERS),
         )
         step, asked = self._ask(portions)
         while step:
-            # While users are tried one by one, nobody is asked about ahead of their turn.
-            alone = engine.compares_one_by_one
+            # Nobody is asked about ahead before Graph has answered.
+            alone = engine.must_prove_versions
             ahead: tuple[Step | None, list[Future[Versions]]] = (None, [])
             if not alone:
                 ahead = self._ask(portions)
@@ -119,6 +119,10 @@ class UsersPass:
                 run.shard = step.complete[-1]
             self._advance()
             step, asked = self._ask(portions) if alone else ahead
+
+    def _portion(self, most: int) -> Callable[[], int]:
+        """How many users are compared next: one batch while Graph has not answered."""
+        return lambda: BATCH_SIZE if self._engine.must_prove_versions else most
 
     def _ask(self, portions: Iterator[Step]) -> tuple[Step | None, list[Future[Versions]]]:
         step = next(portions, None)

@@ -43,6 +43,7 @@ _PROBE = (
 _REFUSED = "… refused the identity (…). Grant the app role …"
 _DOWN_G = "stopped because reading photo… from Microsoft Graph fails for everybody, last with: …"
 _DOWN_P = "stopped because reading profiles from SharePoint fails for everybody, last with: …"
+_DOWN_R = "stopped because reading pictures from SharePoint fails for everybody, last with: …"
 _DOWN_S = "stopped because writing to SharePoint fails for everybody, last with: …"
 _NO_TOKEN = "no token for … as …"
 
@@ -320,7 +321,7 @@ ROWS = (
     Row((BUSY, PASSING), ("profile",), ALL, "stopped", "deferred", _DOWN_P, _PROBE),
     Row(
         (WAIT,),
-        ("digest", "compare", *UPLOADS, "write"),
+        ("digest", *UPLOADS, "write"),
         ALL,
         "stopped",
         "deferred",
@@ -328,9 +329,12 @@ ROWS = (
         _PROBE,
     ),
     Row((WAIT, HALF), ("profile",), ALL, "stopped", "deferred", _DOWN_P, _PROBE),
+    Row((WAIT,), ("compare",), ALL, "stopped", "deferred", _DOWN_R, _PROBE),
+    Row((BUSY, PASSING), ("folder", "compare"), ALL, "stopped", "deferred", _DOWN_R, _PROBE),
+    Row((HALF,), ("folder",), ALL, "stopped", "deferred", _DOWN_R, _PROBE),
     Row(
         (BUSY, PASSING),
-        ("folder", "digest", *FILES, *WRITES),
+        ("digest", *UPLOADS, "recycle", *WRITES),
         ALL,
         "stopped",
         "deferred",
@@ -339,7 +343,7 @@ ROWS = (
     ),
     Row(
         (HALF,),
-        ("folder", "digest", *UPLOADS, *WRITES),
+        ("digest", *UPLOADS, *WRITES),
         ALL,
         "stopped",
         "deferred",

@@ -5,7 +5,8 @@ from typing import Any
 
 from shared.checkpoint import Checkpoint, Record, Run, RunBlobs, Shard, shard_of
 from shared.checkpoint.records import merge
-from shared.errors import PhotoSyncError  # noqa: TC001 - an attribute is annotated with it
+from shared.checkpoint.store import SAVE_ATTEMPTS
+from shared.errors import PhotoSyncError, StateConflict
 from tests.support.memory_services import Tape
 
 
@@ -38,11 +39,15 @@ class MemoryCheckpoint(Checkpoint):
         shard: Shard,
         changes: Mapping[str, Record | None],
         seen: Mapping[str, Record | None] | None = None,
+        *,
+        attempts: int = SAVE_ATTEMPTS,
     ) -> tuple[Shard, set[str]]:
         if self.save_error:
             raise self.save_error
         self.tape.append((f"save {shard.name}", dict(changes)))
         self.meddle(shard.name, changes)
+        if attempts == 1 and self._shard(shard.name).records != shard.records:
+            raise StateConflict(shard.name)
         disputed = set()
         for user_id, ours in changes.items():
             base = {**shard.records, **(seen or {})}.get(user_id)

@@ -40,3 +40,53 @@ def test_a_call_for_the_healthy_user_meanwhile(world: Make, operation: str, mean
     assert oracle.false_claims() == []
     here.tenant.faults.clear()
     oracle.verify(here.night(2))
+
+
+def test_a_damaged_answer_is_not_written_back(world: Make) -> None:
+    """What SharePoint answers for the healthy user's file is never uploaded: it may be cut off."""
+    here = world(users=40, shards=1)
+    oracle = Oracle(here)
+    here.fire()
+    healthy, *sick = here.ids()[:13]
+    for user_id in sick:
+        here.tenant.directory.set_photo(user_id, jpeg())
+        here.tenant.faults.add(
+            Fault("status", operation="file.upload", status=503, person=user_id, times=None)
+        )
+    here.tenant.faults.add(Fault("truncate_clean", operation="file.read", times=None))
+    run = here.night()
+    assert outcomes(run) == {"unchanged": 28, "failed": 12}
+    uploads = here.tenant.tape.entries(operation="file.upload")
+    assert any(healthy in entry.target and entry.status == 200 for entry in uploads)
+    assert oracle.false_claims() == []
+    here.tenant.faults.clear()
+    oracle.verify(here.night(2))
+
+
+def test_a_shard_that_somebody_saved_meanwhile_is_left_as_it_is(world: Make) -> None:
+    """The claim comes back only while nobody else can have seen the withdrawn record."""
+    here = world(users=40, shards=1)
+    oracle = Oracle(here)
+    here.fire()
+    healthy, *sick = here.ids()[:13]
+    for user_id in sick:
+        here.tenant.directory.set_photo(user_id, jpeg())
+        here.tenant.faults.add(
+            Fault("status", operation="file.upload", status=503, person=user_id, times=None)
+        )
+    bystander = here.ids()[20]
+
+    def act() -> None:
+        here.tenant.directory.set_photo(bystander, jpeg((1, 2, 3)))
+        assert here.call(bystander).outcome.value == "updated"
+
+    call = Fault("call", operation="file.upload", person=healthy, action=act)
+    here.tenant.faults.add(call)
+    here.night()
+    assert call.fired == 1
+    record = here.records()[healthy]
+    assert record.photo is not None
+    assert not record.claims
+    here.tenant.faults.clear()
+    oracle.verify(here.night(2))
+    assert here.records()[healthy].claims

@@ -38,7 +38,9 @@ class Desk(RunDesk):
             self.checkpoint.records[one.id] = gone(one, kept(one))
             del self.graph.photos[one.id]
         self.run.removal_candidates = len(people)
-        self.canaries = Canaries(self.graph, self.sharepoint, self.checkpoint, self.clock)
+        self.canaries = Canaries(
+            self.graph, self.sharepoint, self.checkpoint, self.clock, (48, 72, 240)
+        )
 
     def go(self) -> None:
         """Clear what is to be cleared."""

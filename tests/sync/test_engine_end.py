@@ -190,9 +190,9 @@ def test_after_a_stop_users_are_tried_one_by_one() -> None:
     desk = Desk(probing=True)
     desk.give([ANN, BEN])
     desk.faults.always("upload L", ANN, REJECTED)
-    before = desk.engine.compares_one_by_one
+    before = desk.engine.must_prove_versions
     desk.compare(ANN, BEN)
-    assert (before, desk.engine.compares_one_by_one) == (True, False)
+    assert (before, desk.engine.must_prove_versions) == (True, False)
     desk.engine.advance(lambda _: False)
     assert desk.outcomes() == {ANN.id: "failed"}
     assert isinstance(desk.engine.ended, RunStopped)
@@ -238,8 +238,14 @@ def test_who_is_left_when_one_answer_ends_the_run() -> None:
     assert (desk.results, desk.engine.deferred) == ({}, [ANN.id, BEN.id])
 
 
-@pytest.mark.parametrize("operation", ["upload L", "location"])
-def test_each_host_is_judged_by_its_own_users(operation: str) -> None:
+@pytest.mark.parametrize(
+    ("operation", "work"),
+    [
+        ("upload L", "writing to SharePoint"),
+        ("location", "reading pictures from SharePoint"),
+    ],
+)
+def test_each_host_is_judged_by_its_own_users(operation: str, work: str) -> None:
     """Twenty users of another geo fail: theirs is not worth asking, the central one is."""
     desk = Desk()
     other = "https://contosoeur-my.sharepoint.com"
@@ -250,8 +256,9 @@ def test_each_host_is_judged_by_its_own_users(operation: str) -> None:
     desk.finish(*people)
     assert desk.outcomes() == {people[0].id: "updated"}
     assert desk.health.writing("").cause is None
-    assert isinstance(desk.health.writing(other).cause, RunStopped)
-    assert desk.asked_about == [("writing to SharePoint", other)]
+    assert desk.asked_about == [(work, other)]
+    with pytest.raises(HostUnavailable):
+        desk.health.require(other)
     assert desk.engine.ended is None
 
 

@@ -356,25 +356,25 @@ def test_a_stop_in_between_defers_the_rest() -> None:
     assert {*desk.run.deferred, *desk.run.put_aside} == set(ids(people))
 
 
-def test_after_a_stop_one_user_is_tried_first() -> None:
-    """Who fails is noted; nobody else is asked about, so the next firing tries another."""
+def test_after_a_stop_one_batch_is_tried_first() -> None:
+    """Nobody else is asked about; and one poisoned user among twenty does not look like all."""
     people = users(30)
     desk = Desk(people, probing=True)
     desk.give(people)
     desk.faults.always("versions", people, DOWN)
     with pytest.raises(RunStopped):
         desk.go()
-    assert desk.compared() == [people[0].id]
+    assert desk.compared() == ids(people[:20])
     assert desk.calls("load") == ["00"]
 
 
 def test_after_a_stop_one_answer_is_enough_to_compare_all() -> None:
-    """The first user is compared alone, and all others together again."""
+    """The first batch is compared alone, and all others together again."""
     people = users(150)
     desk = Desk(people, probing=True)
     desk.know(people)
     desk.go()
-    assert [len(batch) for batch in desk.calls("versions")] == [1, *[20] * 5, *[20] * 2, 9]
+    assert [len(batch) for batch in desk.calls("versions")] == [20] * 7 + [10]
     assert desk.counts() == {"unchanged": 150}
 
 
@@ -389,7 +389,7 @@ def test_after_a_stop_one_write_that_fails_is_noted() -> None:
     assert record is not None
     assert record.failing == Failing(1, "2026-03-11", '"A"')
     assert desk.counts() == {"failed": 1}
-    assert (desk.run.cursor, desk.run.deferred, desk.run.put_aside) == (ANN.id, [], [])
+    assert (desk.run.cursor, desk.run.deferred, desk.run.put_aside) == (BEN.id, [BEN.id], [])
 
 
 def test_records_are_of_the_run_and_the_moment() -> None:
