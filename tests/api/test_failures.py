@@ -12,6 +12,8 @@ from tests.support.blob_faults import BlobFaults
 from tests.support.served_world import Reply, Served
 from tests.support.world import World, jpeg
 
+pytestmark = pytest.mark.no_cover
+
 Make = Callable[..., Served]
 
 ANSWER_SECONDS = 60

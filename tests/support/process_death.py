@@ -5,6 +5,7 @@ identity or storage, and no clean-up of the program gets through.
 """
 
 import copy
+import os
 import threading
 import uuid
 from contextlib import suppress
@@ -17,6 +18,9 @@ from azure.storage.blob import BlobLeaseClient
 from requests.adapters import HTTPAdapter
 
 from tests.support.world import World
+
+STRIDE = int(os.environ.get("KILL_STRIDE", "5"))
+"""1 kills at every request, which takes minutes; a larger one only at every n-th."""
 
 
 class Killed(BaseException):

@@ -30,6 +30,8 @@ from tests.support.failure_kinds import (
 from tests.support.user_faults import LONG, MOST_REQUESTS, Cell, Stage, cells, people_for
 from tests.support.world import World, outcomes
 
+pytestmark = pytest.mark.no_cover
+
 Make = Callable[..., World]
 
 

@@ -30,6 +30,8 @@ from tests.support.oracle import Oracle
 from tests.support.user_faults import SIDE, colours
 from tests.support.world import World, jpeg
 
+pytestmark = pytest.mark.no_cover
+
 Make = Callable[..., World]
 
 MOST_ATTEMPTS = 4

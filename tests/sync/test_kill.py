@@ -1,6 +1,5 @@
 """Promises 3 to 5: killed at any request, before or after its effect, nothing is lost or wrong."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,15 +13,14 @@ from shared.checkpoint import iso
 from shared.checkpoint.records import dump_shard, parse_shard
 from shared.checkpoint.runs import Run
 from tests.support.oracle import Oracle
-from tests.support.process_death import Death, Past, free_lease
+from tests.support.process_death import STRIDE, Death, Past, free_lease
 from tests.support.world import World, jpeg, outcomes
+
+pytestmark = pytest.mark.no_cover
 
 Make = Callable[..., World]
 LOST_USERS = 500
 """Users of repeated work that a crash may cost."""
-
-STRIDE = int(os.environ.get("KILL_STRIDE", "5"))
-"""1 kills at every request, which takes minutes; a larger one only at every n-th."""
 
 SETTINGS = {"REMOVAL_CONFIRMATIONS": "1", "MAX_CONCURRENCY": "1"}
 

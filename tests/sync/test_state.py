@@ -15,6 +15,8 @@ from tests.support.blob_faults import BlobFaults, end_lease, put
 from tests.support.oracle import Oracle
 from tests.support.world import NIGHT_SECONDS, World, jpeg, outcomes
 
+pytestmark = pytest.mark.no_cover
+
 Make = Callable[..., World]
 
 USERS = 3

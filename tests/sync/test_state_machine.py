@@ -8,6 +8,7 @@ import os
 import uuid
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,6 +28,8 @@ from shared.errors import PhotoSyncError, UserUnknown
 from shared.model import Outcome
 from tests.support.history_oracle import DEPARTMENT, Death, Judge
 from tests.support.world import World, jpeg
+
+pytestmark = pytest.mark.no_cover
 
 _LONG = int(os.environ.get("STATE_MACHINE_EXAMPLES", "0"))
 _DEFAULT_FILTER = next(s.default for s in SETTINGS if s.name == "USER_FILTER")
@@ -340,7 +343,7 @@ def test_all_histories_end_well(azurite: Azurite) -> None:
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=_LONG or 18,
+            max_examples=_LONG or 12,
             stateful_step_count=30 if _LONG else 14,
             derandomize=not _LONG,
             # Shrinking takes minutes; only the long form has them.

@@ -17,6 +17,8 @@ from tests.support.blob_faults import BlobFaults, end_lease
 from tests.support.oracle import Oracle
 from tests.support.world import NIGHT_SECONDS, World, jpeg, outcomes
 
+pytestmark = pytest.mark.no_cover
+
 Make = Callable[..., World]
 
 POINTS = [

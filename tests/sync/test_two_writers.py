@@ -18,6 +18,8 @@ from tests.support.blob_faults import BlobFaults
 from tests.support.oracle import Oracle, digest, served
 from tests.support.world import World, jpeg, outcomes
 
+pytestmark = pytest.mark.no_cover
+
 Make = Callable[..., World]
 Point = tuple[str, int, str]
 

@@ -17,6 +17,8 @@ from local.tools.storage_meter import StorageMeter, operation_type
 from shared.model import Outcome
 from tests.support.world import World, outcomes
 
+pytestmark = pytest.mark.no_cover
+
 Make = Callable[..., World]
 BLOB = "https://x.blob.core.windows.net/photo-sync/run.json"
 CONTAINER = "https://x.blob.core.windows.net/photo-sync?restype=container"

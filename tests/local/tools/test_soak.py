@@ -7,6 +7,8 @@ import pytest
 from local.support.azurite import Azurite
 from local.tools import soak
 
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.fixture
 def life(azurite: Azurite) -> Iterator[soak.Soak]:
@@ -21,11 +23,11 @@ def test_some_nights_leave_neither_drift_nor_growth(
     azurite: Azurite, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Promises 2, 3, 13: changes, faults, quotas and a death later all is as it should be."""
-    soak.soak(azurite, nights=5, users=150, seed=1)
+    soak.soak(azurite, nights=4, users=80, seed=1)
     told = capsys.readouterr().out
-    assert "No drift, no growth in 8 nights of 150 people." in told
+    assert "No drift, no growth in 7 nights of 80 people." in told
     rows = [line.split() for line in told.splitlines() if " completed " in line]
-    assert len(rows) == 8
+    assert len(rows) == 7
 
 
 def test_a_picture_that_vanished_is_noticed(life: soak.Soak) -> None:
