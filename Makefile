@@ -13,7 +13,7 @@ endif
 SETUP := @$(ANY_PYTHON) -m local.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo start test lint bench soak fuzz mutants package clean
+.PHONY: help setup demo start test thorough lint bench soak fuzz mutants package clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -22,13 +22,17 @@ demo: ## a tenant of 500 people, synced twice and once on demand; writes demo/in
 	$(SETUP) --runtime
 	@$(RUN) local.demo
 
-test: ## everything CI runs (10 minutes)
+test: ## everything CI runs (8 minutes)
 	$(SETUP)
 	@$(RUN) local.check
 
 start: ## tenant, storage and functions on port 7071, until Ctrl-C
 	$(SETUP) --runtime
 	@$(RUN) local.start
+
+thorough: ## as test, with every case of the large matrices and a kill at every request (half an hour)
+	$(SETUP)
+	@$(RUN) local.check --thorough
 
 lint: ## only the static checks of `make test` (half a minute)
 	$(SETUP) --lint

@@ -1,7 +1,8 @@
 """Everything CI runs, in the order of cost; ends at the first failure.
 
-`python -m local.check` runs all (about ten minutes on two quiet cores), `--static` only the checks
-that start nothing (about half a minute).
+`python -m local.check` runs all (about eight minutes on two cores), `--static` only the checks that
+start nothing (about half a minute), `--thorough` also every case of the large matrices and a kill
+at every request, of which else a sample runs (about half an hour).
 """
 
 import argparse
@@ -56,7 +57,7 @@ _PYTEST = ("pytest", "-q", "-n", _WORKERS, "--dist", "worksteal")
 _TESTS = (
     Check(
         "pytest --cov",
-        "10 minutes",
+        "8 minutes, half an hour with --thorough",
         (*_PYTHON, *_PYTEST, "--cov", "--cov-report", "term"),
         "xdist",
     ),
@@ -67,8 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks; returns the exit status of the first that fails."""
     parser = argparse.ArgumentParser(prog="python -m local.check", description=__doc__)
     parser.add_argument("--static", action="store_true", help="no tests")
+    parser.add_argument("--thorough", action="store_true", help="every case, no sample")
     options = parser.parse_args(arguments)
     checks = _STATIC if options.static else _STATIC + _TESTS
+    if options.thorough:
+        os.environ["THOROUGH"] = "1"
     for number, check in enumerate(checks, 1):
         print(f"\n{number} of {len(checks)}: {check.name} (about {check.duration})", flush=True)
         began = time.monotonic()

@@ -135,7 +135,7 @@ def test_lines_before_and_after() -> None:
         ("POST", f"api/users/{EMPLOYEE_ID}/sync", "helpdesk", {}, "sync", 2),
         ("POST", f"api/users/{EMPLOYEE_ID}/sync", "helpdesk", {"dryRun": True}, "dry_run", 2),
         ("GET", f"api/users/{EMPLOYEE_ID}", "helpdesk", {}, "view", 1),
-        ("GET", "api/users?query=ade", "helpdesk", {}, "search", 1),
+        ("GET", "api/users?query=adel", "helpdesk", {}, "search", 1),
     ],
 )
 def test_activities(  # noqa: PLR0917 - a row of the table
@@ -146,9 +146,8 @@ def test_activities(  # noqa: PLR0917 - a row of the table
     assert desk.send(method, path, who, **body).status == HTTPStatus.OK
     assert [line["activity"] for line in desk.lines()] == [activity] * lines
     text = b"".join(desk.blobs.content.values()).lower()
-    assert b"adele" not in text
     assert b"contoso" not in text
-    assert b"ade" not in text.replace(b"f-ade", b"")
+    assert b"adel" not in text
 
 
 def test_what_failed_is_on_record() -> None:

@@ -5,7 +5,6 @@ identity or storage, and no clean-up of the program gets through.
 """
 
 import copy
-import os
 import threading
 import uuid
 from contextlib import suppress
@@ -17,10 +16,11 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobLeaseClient
 from requests.adapters import HTTPAdapter
 
+from tests.support.sampling import THOROUGH
 from tests.support.world import World
 
-STRIDE = int(os.environ.get("KILL_STRIDE", "5"))
-"""1 kills at every request, which takes minutes; a larger one only at every n-th."""
+STRIDE = 1 if THOROUGH else 5
+"""It kills at every n-th request."""
 
 
 class Killed(BaseException):

@@ -137,7 +137,7 @@ class World:
     def blobs(self, prefix: str = "") -> dict[str, bytes]:
         """Content of the container's blobs by name."""
         container = self.app().container
-        names = [blob.name for blob in container.list_blobs(name_starts_with=prefix)]
+        names = list(container.list_blob_names(name_starts_with=prefix))
         return {name: container.download_blob(name).readall() for name in names}
 
     def operations(self) -> Counter[str]:

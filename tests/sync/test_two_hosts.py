@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from shared.errors import LeaseLost
 from shared.sync import nightly
 from tests.support.blob_faults import BlobFaults, end_lease
 from tests.support.oracle import Oracle
+from tests.support.sampling import sample
 from tests.support.world import NIGHT_SECONDS, World, jpeg, outcomes
 
 pytestmark = pytest.mark.no_cover
@@ -64,7 +66,7 @@ def test_firings_at_the_same_moment(world: Make) -> None:
     oracle.verify(here.kept_run())
 
 
-@pytest.mark.parametrize("point", POINTS, ids=str)
+@pytest.mark.parametrize("point", sample(POINTS, 2), ids=str)
 def test_a_firing_during_another(world: Make, point: tuple[str, int]) -> None:
     """While a run is going on, another firing returns at once and asks no service anything."""
     here, second = world(users=3), list[Run | None]()
@@ -144,9 +146,17 @@ class Frozen:
         assert self.here.writes() == []
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
 @pytest.mark.parametrize(
-    ("point", "when"), [*((p, "after") for p in POINTS), *((p, "before") for p in POINTS[-4:])]
+    ("point", "when", "known"),
+    sample(
+        (
+            (*moment, known)
+            for moment in [*product(POINTS, ["after"]), *product(POINTS[-4:], ["before"])]
+            for known in (True, False)
+        ),
+        3,
+    ),
+    ids=str,
 )
 def test_frozen_past_its_lease(world: Make, point: tuple[str, int], when: str, known: bool) -> None:
     """Promise 6: a host that slept past its lease writes nothing more, wherever.
@@ -174,7 +184,7 @@ def test_frozen_past_its_lease(world: Make, point: tuple[str, int], when: str, k
 
 @pytest.mark.parametrize(
     ("blob", "nth"),
-    [("run.json", 2), ("run.json", 3), ("run.json", 4), ("state/", 0), ("state/", 2)],
+    sample([("run.json", 2), ("state/", 0), ("run.json", 3), ("run.json", 4), ("state/", 2)], 2),
     ids=str,
 )
 def test_frozen_while_it_saves(world: Make, faults: BlobFaults, blob: str, nth: int) -> None:

@@ -5,7 +5,7 @@ One of the two is stopped at a request of its own, by a fault that runs the othe
 
 import threading
 from collections.abc import Callable
-from itertools import count
+from itertools import count, product
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from shared.model import Outcome
 from shared.sync.user_sync import Result
 from tests.support.blob_faults import BlobFaults
 from tests.support.oracle import Oracle, digest, served
+from tests.support.sampling import sample
 from tests.support.world import World, jpeg, outcomes
 
 pytestmark = pytest.mark.no_cover
@@ -176,10 +177,11 @@ class Crossing:
             self._halted.set()
 
 
-@pytest.mark.parametrize("recorded", [True, False], ids=["known", "new"])
-@pytest.mark.parametrize("first", ["night", "call"])
-@pytest.mark.parametrize("one", [READ[2], WRITE[2]], ids=str)
-@pytest.mark.parametrize("other", [WRITE[0], WRITE[3]], ids=str)
+@pytest.mark.parametrize(
+    ("one", "other", "first", "recorded"),
+    sample(product([READ[2], WRITE[2]], [WRITE[0], WRITE[3]], ["night", "call"], [True, False]), 3),
+    ids=str,
+)
 def test_crossing(
     scene: Callable[..., Scene], one: Point, other: Point, first: str, recorded: bool
 ) -> None:

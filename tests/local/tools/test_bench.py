@@ -15,6 +15,7 @@ from local.tools.bench_pace import Entry, covered, pace_with_quota, pace_without
 from local.tools.bench_processes import Steps
 from local.tools.storage_meter import StorageMeter, operation_type
 from shared.model import Outcome
+from tests.support.sampling import THOROUGH
 from tests.support.world import World, outcomes
 
 pytestmark = pytest.mark.no_cover
@@ -164,6 +165,7 @@ def test_a_month_of_nights() -> None:
     assert large.granted == pytest.approx(FREE_GB_SECONDS * GB_SECOND, rel=1e-3)
 
 
+@pytest.mark.skipif(not THOROUGH, reason="half a minute; `make thorough` runs it")
 def test_the_whole_bench() -> None:
     """It says how long it takes, and measures calls for one user."""
     done = subprocess.run(
@@ -190,6 +192,7 @@ def test_nights_are_measured(azurite: Azurite, capsys: pytest.CaptureFixture[str
     assert "writes of a shard" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(not THOROUGH, reason="half a minute; `make thorough` runs it")
 def test_a_day_of_hourly_runs(azurite: Azurite) -> None:
     """Every hour a run completes, and everybody's picture is the newest; else nothing is asked."""
     hours = hourly.day(azurite, users=30)
