@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason, count in sorted(reasons.items()):
         if " is missing: " in reason:
             terminalreporter.write_line(f"Not checked, {count} tests: {reason}", yellow=True)
+
+
+_UNMEASURED = ("local", "infra", "docs", "functions", "recipes", "portal/browser")
+"""Folders of tests that measure no coverage: what runs there runs in other processes, or is not
+part of the program. Measuring slows every call down."""
+
+
+_LONG = (
+    "test_state_machine",
+    "test_kill",
+    "test_soak",
+    "test_package",
+    "test_failures",
+    "test_poison",
+)
+"""Modules of tests that take ten seconds and more; nobody should wait for the last of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first; mark tests that measure no coverage."""
+    items.sort(key=lambda item: item.path.stem not in _LONG)
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).as_posix()
+        if folder.startswith(_UNMEASURED):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from local.tools.fuzz import target as feeding
 from local.tools.fuzz.target import Target, TooSlow, byte_feeder, feed, one_round
 from local.tools.fuzz.targets import TARGETS
 from shared.errors import BrokenState
+from tests.support.sampling import THOROUGH
 
 NAMES = [target.name for target in TARGETS]
 with_atheris = pytest.mark.skipif(find_spec("atheris") is None, reason="needs Atheris")
@@ -101,6 +102,7 @@ def test_guided_fault_names_the_input_that_repeats_it(
 
 
 @with_atheris
+@pytest.mark.skipif(not THOROUGH, reason="eight seconds; `make thorough` runs it")
 def test_coverage_leads_to_new_paths(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

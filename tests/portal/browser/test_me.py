@@ -14,6 +14,7 @@ from shared.portal.texts import LANGUAGES, catalogue
 from tests.support.portal_browser import Visitor
 from tests.support.portal_core import EMPLOYEE_ID, Blobs, FakeCore
 from tests.support.portal_site import Site
+from tests.support.sampling import sample
 
 type Visit = Callable[..., Visitor]
 EN = catalogue("en")
@@ -164,7 +165,7 @@ FOREIGN: dict[str, tuple[int, bytes, str, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("name", sample(FOREIGN, 2))
 def test_answers_that_are_not_ours(site: Site, visit: Visit, name: str) -> None:
     """The page never breaks: it says what happened, offers to look again, and recovers."""
     status, body, kind, for_reading, for_writing = FOREIGN[name]
@@ -308,7 +309,7 @@ def test_who_may_not_come_in(visit: Visit, who: str, kind: str) -> None:
     assert visitor.text("main a") == catalogue("ja")["note.sign-in"]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", sample(LANGUAGES, 2))
 def test_languages(visit: Visit, language: str) -> None:
     """The browser's language is spoken, dates included, and another is one click away."""
     texts = catalogue(language)
