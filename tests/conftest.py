@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,11 +26,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"Not checked, {count} tests: {reason}", yellow=True)
 
 
-_UNMEASURED = ("local", "infra", "docs", "functions", "recipes", "portal/browser")
-"""Folders of tests that measure no coverage: what runs there runs in other processes, or is not
-part of the program. Measuring slows every call down."""
-
-
 _LONG = (
     "test_state_machine",
     "test_kill",
@@ -44,12 +38,8 @@ _LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first; mark tests that measure no coverage."""
+    """Long tests first."""
     items.sort(key=lambda item: item.path.stem not in _LONG)
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).as_posix()
-        if folder.startswith(_UNMEASURED):
-            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,6 @@ from tests.support.sampling import sample
 from tests.support.served_world import Reply, Served
 from tests.support.world import World, jpeg
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., Served]
 
 ANSWER_SECONDS = 60

@@ -11,8 +11,6 @@ from tests.support.blob_faults import BlobFaults
 from tests.support.secret_watch import MARK, Eyes, marked_photo
 from tests.support.served_world import Served
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., Served]
 Watch = Callable[..., tuple[Served, Eyes]]
 

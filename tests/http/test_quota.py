@@ -9,8 +9,6 @@ from shared.http.quota import Quota
 from shared.http.rate_limit import PauseTooLong, RateLimiter
 from tests.support.quota_simulation import Network, Simulation
 
-pytestmark = pytest.mark.no_cover
-
 FOREVER = float("inf")
 SIZES = (6250, 5000, 3750, 2500, 1250)
 """Resource units a minute, by licences (reference: "Avoid getting throttled")."""

@@ -13,8 +13,6 @@ import pytest
 from local.support.clock import VirtualClock
 from shared.http.rate_limit import START_IN_FLIGHT, NoFreeSlot, PauseTooLong, RateLimiter
 
-pytestmark = pytest.mark.no_cover
-
 FOREVER = float("inf")
 PATIENCE = 10
 """Real seconds after which a thread counts as stranded; reached only when a test fails."""

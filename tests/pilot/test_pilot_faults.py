@@ -16,8 +16,6 @@ from shared.pilot.probes import ANSWERS, LOOK, NOT_TRIED, Answer
 from tests.support.blob_faults import BlobFaults
 from tests.support.world import World
 
-pytestmark = pytest.mark.no_cover
-
 MakeWorld = Callable[..., World]
 
 ANSWER_SECONDS = 60

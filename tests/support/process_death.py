@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from tests.support.sampling import THOROUGH
 from tests.support.world import World
 
-STRIDE = 1 if THOROUGH else 5
+STRIDE = 1 if THOROUGH else 9
 """It kills at every n-th request."""
 
 

@@ -11,8 +11,6 @@ import pytest
 from local.tenant import Fault
 from tests.support.world import World, jpeg, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 ONCE = {"REMOVAL_CONFIRMATIONS": "1", "MAX_CONCURRENCY": "1"}
 LATE_SECONDS = 1800.0

@@ -14,8 +14,6 @@ from shared.model import Outcome
 from shared.sync import on_demand
 from tests.support.world import World, jpeg, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 

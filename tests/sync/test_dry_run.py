@@ -9,8 +9,6 @@ from local.tenant import Fault
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 

@@ -31,8 +31,6 @@ from tests.support.sampling import sample
 from tests.support.user_faults import LONG, MOST_REQUESTS, Cell, Stage, cells, people_for
 from tests.support.world import World, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 

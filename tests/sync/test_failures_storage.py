@@ -31,8 +31,6 @@ from tests.support.sampling import sample
 from tests.support.user_faults import SIDE, colours
 from tests.support.world import World, jpeg
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 MOST_ATTEMPTS = 4

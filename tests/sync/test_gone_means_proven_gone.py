@@ -9,8 +9,6 @@ from local.tenant.directory import PhotoError
 from tests.support.oracle import Oracle
 from tests.support.world import World, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 KNOWN = ["ImageNotFound", "ErrorItemNotFound", "ErrorEntityNotFound", "GetUserPhoto"]

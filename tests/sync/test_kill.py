@@ -16,8 +16,6 @@ from tests.support.oracle import Oracle
 from tests.support.process_death import STRIDE, Death, Past, free_lease
 from tests.support.world import World, jpeg, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 LOST_USERS = 500
 """Users of repeated work that a crash may cost."""

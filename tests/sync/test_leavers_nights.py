@@ -11,8 +11,6 @@ from shared.checkpoint.records import dump_shard
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes, void
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 

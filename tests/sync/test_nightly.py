@@ -9,8 +9,6 @@ from shared.sync import nightly
 from tests.support.oracle import Oracle, served, thumbnails
 from tests.support.world import World, jpeg, outcomes, void
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 

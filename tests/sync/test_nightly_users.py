@@ -3,15 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
-
 from local.tenant import Quirks
 from shared.checkpoint import Photo
 from shared.checkpoint.records import dump_shard
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes
-
-pytestmark = pytest.mark.no_cover
 
 Make = Callable[..., World]
 

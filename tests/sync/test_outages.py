@@ -10,8 +10,6 @@ from shared.sync.engine import WINDOW_USERS
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 

@@ -14,8 +14,6 @@ from tests.support.oracle import Oracle
 from tests.support.sampling import sample
 from tests.support.world import World, jpeg, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 PATIENCE_SECONDS = 120.0

@@ -9,8 +9,6 @@ from shared.checkpoint import Run
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes, void
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 ONCE = {"REMOVAL_CONFIRMATIONS": "1"}
 

@@ -11,8 +11,6 @@ from shared.model import QUIET, Outcome
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes, void
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 QUARTER = 900.0
 SLOW = {"TIME_BUDGET_SECONDS": "60", "MAX_CONCURRENCY": "1"}

@@ -12,8 +12,6 @@ from shared.checkpoint import seconds_of
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 USERS = 8
 

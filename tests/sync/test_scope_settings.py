@@ -12,8 +12,6 @@ from shared.checkpoint.runs import Run
 from tests.support.oracle import Oracle, is_in_scope
 from tests.support.world import World, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 HOUR = 3600.0
 

@@ -8,7 +8,6 @@ import os
 import uuid
 from typing import Any, ClassVar
 
-import pytest
 from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -28,8 +27,6 @@ from shared.errors import PhotoSyncError, UserUnknown
 from shared.model import Outcome
 from tests.support.history_oracle import DEPARTMENT, Death, Judge
 from tests.support.world import World, jpeg
-
-pytestmark = pytest.mark.no_cover
 
 _LONG = int(os.environ.get("STATE_MACHINE_EXAMPLES", "0"))
 _DEFAULT_FILTER = next(s.default for s in SETTINGS if s.name == "USER_FILTER")

@@ -7,8 +7,6 @@ import pytest
 from local.tenant import Fault
 from tests.support.world import NIGHT_SECONDS, World, jpeg, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 

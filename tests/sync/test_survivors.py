@@ -11,8 +11,6 @@ from shared.sync import nightly
 from tests.support.oracle import Oracle
 from tests.support.world import World, outcomes, void
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 ONCE = {"REMOVAL_CONFIRMATIONS": "1"}
 SLOW = {**ONCE, "TIME_BUDGET_SECONDS": "60", "MAX_CONCURRENCY": "1"}

@@ -19,8 +19,6 @@ from tests.support.oracle import Oracle
 from tests.support.sampling import sample
 from tests.support.world import NIGHT_SECONDS, World, jpeg, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 POINTS = [

@@ -19,8 +19,6 @@ from tests.support.oracle import Oracle, digest, served
 from tests.support.sampling import sample
 from tests.support.world import World, jpeg, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 Point = tuple[str, int, str]
 

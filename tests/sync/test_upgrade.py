@@ -12,8 +12,6 @@ from shared.model import ThumbnailLocation
 from tests.support.oracle import Oracle
 from tests.support.world import World, jpeg, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 
 NEW_RUN_FIELDS = {

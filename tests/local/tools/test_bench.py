@@ -18,8 +18,6 @@ from shared.model import Outcome
 from tests.support.sampling import THOROUGH
 from tests.support.world import World, outcomes
 
-pytestmark = pytest.mark.no_cover
-
 Make = Callable[..., World]
 BLOB = "https://x.blob.core.windows.net/photo-sync/run.json"
 CONTAINER = "https://x.blob.core.windows.net/photo-sync?restype=container"

@@ -7,8 +7,6 @@ import pytest
 from local.support.azurite import Azurite
 from local.tools import soak
 
-pytestmark = pytest.mark.no_cover
-
 
 @pytest.fixture
 def life(azurite: Azurite) -> Iterator[soak.Soak]:
