@@ -14,6 +14,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from local.tenant import Fault
 from shared import __version__
 from shared.model import Outcome
+from tests.support.sampling import THOROUGH
 from tests.support.served_world import ROOT, Served
 
 Make = Callable[..., Served]
@@ -152,9 +153,10 @@ def test_whatever_is_sent_is_answered_as_documented(
     users = st.none() | st.sampled_from(here.world.ids())
 
     @settings(
-        max_examples=25,
+        # All six take ten minutes when thorough.
+        max_examples=2_500 if THOROUGH else 25,
         deadline=None,
-        derandomize=True,
+        derandomize=not THOROUGH,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
