@@ -19,6 +19,10 @@ TRICKLE_SECONDS = 0.2
 Handler = Callable[[Request], tuple[Response, Delivery]]
 
 
+CONNECTION_THREAD = "tenant-connection"
+"""Name of the threads that serve a connection each; how many there are follows the load."""
+
+
 class Listener:
     """One origin: a port of 127.0.0.1 and a thread for each connection.
 
@@ -80,7 +84,9 @@ class Listener:
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            thread = threading.Thread(
+                target=self._serve, args=(connection,), name=CONNECTION_THREAD, daemon=True
+            )
             with self._lock:
                 self._connections[connection] = thread
             thread.start()

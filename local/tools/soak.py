@@ -23,6 +23,7 @@ from local.support.arguments import positive
 from local.support.azurite import Azurite
 from local.support.terminal import bold, table
 from local.tenant import Quotas
+from local.tenant.server import CONNECTION_THREAD
 from local.tools.soak_life import Life
 from shared.checkpoint import runs
 from shared.checkpoint.runs import Run
@@ -59,7 +60,7 @@ class Night:
         requests: by service, as the tenant counted.
         throttled: answers that asked to wait.
         memory: resident bytes of the process, the tenant included.
-        threads: of the process.
+        threads: of the process, but for those of the tenant's connections.
     """
 
     name: str
@@ -176,7 +177,7 @@ class Soak:
         tenant.faults.clear()
         self._check(night)
         gc.collect()
-        night.memory, night.threads = _resident_bytes(), threading.active_count()
+        night.memory, night.threads = _resident_bytes(), _threads()
         self.nights.append(night)
         return night
 
@@ -219,6 +220,13 @@ def _resident_bytes() -> int:
 
 
 _HEAD = ("night", "status", "firings", "failed", *(o.value for o in Outcome))
+
+
+def _threads() -> int:
+    """How many threads there are, but for the tenant's connections, whose number follows the load."""
+    return sum(thread.name != CONNECTION_THREAD for thread in threading.enumerate())
+
+
 _TAIL = ("Graph", "SharePoint", "throttled", "MB", "threads")
 
 
