@@ -223,7 +223,7 @@ _HEAD = ("night", "status", "firings", "failed", *(o.value for o in Outcome))
 
 
 def _threads() -> int:
-    """How many threads there are, but for the tenant's connections, whose number follows the load."""
+    """Threads but those of the tenant's connections, whose number follows the load."""
     return sum(thread.name != CONNECTION_THREAD for thread in threading.enumerate())
 
 
