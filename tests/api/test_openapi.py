@@ -154,7 +154,7 @@ def test_whatever_is_sent_is_answered_as_documented(
 
     @settings(
         # All six take ten minutes when thorough.
-        max_examples=2_500 if THOROUGH else 25,
+        max_examples=6_000 if THOROUGH else 25,
         deadline=None,
         derandomize=not THOROUGH,
         database=None,
