@@ -1,6 +1,6 @@
 """Everything CI runs, in the order of cost; ends at the first failure.
 
-`python -m local.check` runs all (about ten minutes on two cores), `--static` only the checks that
+`python -m local.check` runs all (about twelve minutes on two cores), `--static` only checks that
 start nothing (about half a minute), `--thorough` also every case of the large matrices and a kill
 at every request, of which else a sample runs (about half an hour).
 """
@@ -111,7 +111,7 @@ _TESTS = (
     ),
     Check(
         "pytest of whole nights and other processes",
-        "8 minutes, half an hour with --thorough",
+        "9 minutes, half an hour with --thorough",
         (*_PYTHON, *_PYTEST, *UNMEASURED),
         "xdist",
     ),
