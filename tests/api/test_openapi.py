@@ -48,8 +48,8 @@ def documented() -> set[tuple[str, str, int]]:
 
 
 FRAMING = frozenset({"transfer-encoding", "content-length"})
-"""Headers that say where a message ends. A wrong one the web server refuses before any function, with
-an empty 400: that is not the document's."""
+"""Headers that say where a message ends. A wrong one is refused by the web server before any
+function, with an empty 400: that is not the document's."""
 
 
 class Caller:
