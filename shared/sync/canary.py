@@ -17,6 +17,7 @@ from shared.errors import PhotoSyncError, ProfileMissing, ServiceError, StateCon
 from shared.graph import Graph, Unknown
 from shared.http import Patience
 from shared.model import User
+from shared.photos import Thumbnails
 from shared.sharepoint import Profile, SharePoint
 from shared.sync.circuit_breaker import Canary
 from shared.sync.health import PHOTOS, PROFILES, VERSIONS
@@ -133,7 +134,7 @@ class Canaries:
                 user_id, record.photo, lambda: self._sharepoint.show(upn, location, patience)
             )
         if _UPLOAD in failed:
-            images = self._user_sync.thumbnails(user_id, record.photo.sha256, patience)
+            images = self._thumbnails(user_id, record.photo, patience)
             if images is None:
                 return None
             return self._write(
@@ -143,6 +144,14 @@ class Canaries:
             )
         self._sharepoint.thumbnail(location, "M", patience)
         return True
+
+    def _thumbnails(self, user_id: str, photo: Photo, patience: Patience) -> Thumbnails | None:
+        """What the record claims, made anew; None when Exchange does not give that photo."""
+        try:
+            return self._user_sync.thumbnails(user_id, photo.sha256, patience)
+        except PhotoSyncError:
+            # That tells nothing about SharePoint.
+            return None
 
     def _write(self, user_id: str, photo: Photo, write: Callable[[], None]) -> bool | None:
         """Write while the record claims nothing; None when another writer is at this user."""

@@ -9,7 +9,13 @@ from concurrent.futures import Executor, Future
 from itertools import batched
 
 from shared.checkpoint import Record
-from shared.errors import DeadlineExceeded, PhotoSyncError, ServiceError, UserError
+from shared.errors import (
+    DeadlineExceeded,
+    HostUnavailable,
+    PhotoSyncError,
+    ServiceError,
+    UserError,
+)
 from shared.graph import BATCH_SIZE, Graph, Seen, Unknown
 from shared.http import Patience
 from shared.log import InvocationLog
@@ -151,6 +157,10 @@ class Reader:
             breaker = self._health.pictures(profile.host)
             try:
                 self._health.require(profile.host)
+            except HostUnavailable as error:
+                # Nothing was asked.
+                return error
+            try:
                 ready = self._user_sync.prepare(
                     user, record, loaded, profile, policy=policy, patience=patience(user.id)
                 )

@@ -174,8 +174,8 @@ def test_an_upload_must_say_what_it_stored(
     ("stored", "has"),
     [
         ((b"LLL", b"SSS", b"MMM"), True),
-        ((b"LLL", b"SSS", b"XXX"), False),
-        ((b"XXX", b"SSS", b"MMM"), False),
+        ((b"LLL", b"SSS", b"OLD"), False),
+        ((b"OLD", b"SSS", b"MMM"), False),
         ((b"LLL", None, b"MMM"), False),
         ((b"LLL", b"", b"MMM"), False),
         ((b"MMM", b"SSS", b"LLL"), False),

@@ -33,12 +33,12 @@ _AT_THE_END = "The user is tried once more at the end of the run. Nothing to do.
 _LATER = "Their picture stays. Tried again after 1, 2, 4 … at most 28 days, until it succeeds; "
 _HURRY = "to hurry: `POST /api/sync/{user}`"
 _GRANT = (
-    "Nothing is written. The next firing tries one user and goes on when that succeeds. Grant the "
-    "role with `grant.sh`; granted already: wait, tokens live a day"
+    "Nothing is written. The next firing tries a few users and goes on when that succeeds. Grant "
+    "the role with `grant.sh`; granted already: wait, tokens live a day"
 )
 _PROBE = (
-    "Nothing is lost: what was not reached is `deferred`. The next firing tries one user and goes "
-    "on when that succeeds. See the service health of Microsoft 365"
+    "Nothing is lost: what was not reached is `deferred`. The next firing tries a few users and "
+    "goes on when that succeeds. See the service health of Microsoft 365"
 )
 _REFUSED = "… refused the identity (…). Grant the app role …"
 _DOWN_G = "stopped because reading photo… from Microsoft Graph fails for everybody, last with: …"

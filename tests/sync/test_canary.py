@@ -11,6 +11,17 @@ from tests.support.world import World, jpeg, outcomes
 Make = Callable[..., World]
 
 
+def twelve_fail(here: World, operation: str) -> str:
+    """Twelve users with a new photo whose writes fail for ever; the healthy user before them."""
+    healthy, *sick = here.ids()[:13]
+    for user_id in sick:
+        here.tenant.directory.set_photo(user_id, jpeg())
+        here.tenant.faults.add(
+            Fault("status", operation=operation, status=503, person=user_id, times=None)
+        )
+    return healthy
+
+
 @pytest.mark.parametrize("operation", ["file.upload", "profile.write"])
 @pytest.mark.parametrize("meanwhile", ["new photo", "removed"])
 def test_a_call_for_the_healthy_user_meanwhile(world: Make, operation: str, meanwhile: str) -> None:
@@ -18,12 +29,7 @@ def test_a_call_for_the_healthy_user_meanwhile(world: Make, operation: str, mean
     here = world(users=40, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1"})
     oracle = Oracle(here)
     here.fire()
-    healthy, *sick = here.ids()[:13]
-    for user_id in sick:
-        here.tenant.directory.set_photo(user_id, jpeg())
-        here.tenant.faults.add(
-            Fault("status", operation=operation, status=503, person=user_id, times=None)
-        )
+    healthy = twelve_fail(here, operation)
 
     def act() -> None:
         if meanwhile == "removed":
@@ -47,12 +53,7 @@ def test_a_damaged_answer_is_not_written_back(world: Make) -> None:
     here = world(users=40, shards=1)
     oracle = Oracle(here)
     here.fire()
-    healthy, *sick = here.ids()[:13]
-    for user_id in sick:
-        here.tenant.directory.set_photo(user_id, jpeg())
-        here.tenant.faults.add(
-            Fault("status", operation="file.upload", status=503, person=user_id, times=None)
-        )
+    healthy = twelve_fail(here, "file.upload")
     here.tenant.faults.add(Fault("truncate_clean", operation="file.read", times=None))
     run = here.night()
     assert outcomes(run) == {"unchanged": 28, "failed": 12}
@@ -68,12 +69,7 @@ def test_a_shard_that_somebody_saved_meanwhile_is_left_as_it_is(world: Make) -> 
     here = world(users=40, shards=1)
     oracle = Oracle(here)
     here.fire()
-    healthy, *sick = here.ids()[:13]
-    for user_id in sick:
-        here.tenant.directory.set_photo(user_id, jpeg())
-        here.tenant.faults.add(
-            Fault("status", operation="file.upload", status=503, person=user_id, times=None)
-        )
+    healthy = twelve_fail(here, "file.upload")
     bystander = here.ids()[20]
 
     def act() -> None:
@@ -90,3 +86,25 @@ def test_a_shard_that_somebody_saved_meanwhile_is_left_as_it_is(world: Make) -> 
     here.tenant.faults.clear()
     oracle.verify(here.night(2))
     assert here.records()[healthy].claims
+
+
+def test_a_photo_that_cannot_be_read_tells_nothing_about_sharepoint(world: Make) -> None:
+    """Three are refused, and Graph gives no healthy user's photo: no permission is said to miss."""
+    here = world(users=40, shards=1, settings={"MAX_CONCURRENCY": "1"})
+    here.fire()
+    fine, *sick = here.ids()[:4]
+    for user_id in (fine, *sick):
+        here.tenant.directory.set_photo(user_id, jpeg())
+    for user_id in sick:
+        here.tenant.faults.add(
+            Fault("forbidden", operation="file.upload", person=user_id, times=None)
+        )
+    for user_id in here.ids()[4:]:
+        here.tenant.faults.add(
+            Fault("status", operation="photo.bytes", status=500, person=user_id, times=None)
+        )
+    run = here.night()
+    assert (run.status, outcomes(run)) == (
+        "completed",
+        {"unchanged": 36, "updated": 1, "failed": 3},
+    )

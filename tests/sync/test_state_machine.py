@@ -26,6 +26,7 @@ from shared.config.settings import SETTINGS
 from shared.errors import PhotoSyncError, UserUnknown
 from shared.model import Outcome
 from tests.support.history_oracle import DEPARTMENT, Death, Judge
+from tests.support.sampling import THOROUGH
 from tests.support.world import World, jpeg
 
 _LONG = int(os.environ.get("STATE_MACHINE_EXAMPLES", "0"))
@@ -340,7 +341,7 @@ def test_all_histories_end_well(azurite: Azurite) -> None:
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=_LONG or 8,
+            max_examples=_LONG or (18 if THOROUGH else 8),
             stateful_step_count=30 if _LONG else 14,
             derandomize=not _LONG,
             # Shrinking takes minutes; only the long form has them.
