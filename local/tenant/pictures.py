@@ -6,8 +6,8 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
 from typing import Self
 
 from PIL import Image, ImageDraw, ImageFont
@@ -103,17 +103,18 @@ class Gallery:
     def portrait(self, number: int, initials: str = "") -> Picture:
         """A square JPEG of full size; numbers a pool apart share one."""
         key = number % self._pool
-        if key not in self._portraits:
-            self._portraits[key] = Picture(
-                "portrait",
-                lambda: _jpeg(_draw(f"{self._seed}/{key}", initials)),
-                (FULL, FULL),
-            )
-        return self._portraits[key]
+        return self._portraits.setdefault(key, _portrait(self._seed, key, initials))
 
 
-def _odd_kinds(seed: int) -> dict[str, Picture]:
-    """One picture of each kind, by its name."""
+@lru_cache(maxsize=1024)
+def _portrait(seed: int, number: int, initials: str) -> Picture:
+    """One for all tenants of a process: drawing takes longer than a request."""
+    return Picture("portrait", lambda: _jpeg(_draw(f"{seed}/{number}", initials)), (FULL, FULL))
+
+
+@lru_cache(maxsize=4)
+def _odd_kinds(seed: int) -> Mapping[str, Picture]:
+    """One picture of each kind, by its name; the same for all tenants of a process."""
 
     def drawn(name: str, width: int = FULL, height: int = FULL) -> Image.Image:
         return _cut(_draw(f"{seed}/{name}", name[:2].upper()), width, height)

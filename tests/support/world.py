@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Self
 
 import pytest
@@ -19,10 +20,16 @@ from shared.checkpoint.records import parse_shard
 from shared.config import load
 from shared.errors import BrokenState, RunStopped
 from shared.model import Outcome
+from shared.photos import pipeline
 from shared.sync import nightly, on_demand
 from shared.sync.user_sync import Result
 
 NIGHT_SECONDS = 24 * 3600.0
+
+_render = pipeline.render
+# The worlds of all tests have the same few faces, and the same photo gives the same thumbnails,
+# which tests of photos prove. Rendering would be a third of the time of a first night.
+_render_each_photo_once = lru_cache(maxsize=512)(_render)
 
 
 class World:
@@ -71,11 +78,13 @@ class World:
         # The identity library reads these from the process, as it does in Azure.
         for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
             os.environ[name] = tenant[name]
+        pipeline.render = _render_each_photo_once
         return self
 
     def __exit__(self, *_: object) -> None:
         os.environ.clear()
         os.environ.update(self._environ)
+        pipeline.render = _render
         self.tenant.stop()
 
     def app(self, **changed: str) -> App:
