@@ -7,6 +7,7 @@ from azure.storage.blob import BlobClient, ContentSettings
 from shared.checkpoint.blobs import (
     CHANGED_MEANWHILE,
     CHANGED_OR_GONE,
+    NO_BLOB,
     Version,
     code_of,
     only_if,
@@ -28,17 +29,20 @@ class AppendBlob:
 
     Args:
         client: of the blob.
+        version: of the blob when the firing began.
         settings: content settings of a new blob.
-
-    Raises:
-        StateError: storage failed.
     """
 
-    def __init__(self, client: BlobClient, settings: ContentSettings) -> None:
+    def __init__(self, client: BlobClient, version: Version, settings: ContentSettings) -> None:
         self._client = client
         self._settings = settings
-        self._version = version_of(client)
+        self._version = version
         self._sent = b""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a blob, as far as this firing knows."""
+        return self._version.etag is not None
 
     def append(self, block: bytes) -> None:
         """Add a block.
@@ -52,7 +56,7 @@ class AppendBlob:
         """
         earlier, self._sent = self._sent, block
         with storage_errors(f"append to {self._client.blob_name}"):
-            if self._version.etag is None:
+            if not self.exists:
                 self._create()
             if self._add(block):
                 return
@@ -71,12 +75,12 @@ class AppendBlob:
             LeaseLost: another firing changed the blob.
             StateError: storage failed.
         """
-        if self._version.etag is None:
+        if not self.exists:
             return
         with storage_errors(f"delete {self._client.blob_name}"):
             if not (self._remove() or self._gone_or_ours()):
                 raise self._changed("delete")
-        self._version, self._sent = Version(None, 0), b""
+        self._version, self._sent = NO_BLOB, b""
 
     def _create(self) -> None:
         try:

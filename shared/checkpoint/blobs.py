@@ -113,6 +113,9 @@ class Version(NamedTuple):
     size: int
 
 
+NO_BLOB = Version(None, 0)
+
+
 def only_if(etag: str | None) -> dict[str, Any]:
     """The condition that a blob still has this version; None: that there is none."""
     if etag is None:
@@ -132,7 +135,7 @@ def version_of(client: BlobClient) -> Version:
         except ResourceNotFoundError as error:
             if code_of(error) == "ContainerNotFound":
                 raise
-            return Version(None, 0)
+            return NO_BLOB
         return Version(str(found.etag), int(found.size))
 
 

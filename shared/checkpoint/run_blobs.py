@@ -18,6 +18,7 @@ from shared.checkpoint.append_blob import BLOCK_LIMIT_BYTES, AppendBlob
 from shared.checkpoint.blobs import (
     CHANGED_OR_GONE,
     JSON,
+    NO_BLOB,
     code_of,
     download,
     dump,
@@ -53,25 +54,36 @@ class RunBlobs:
         self._clock = checkpoint.clock
         self._run = run
         self._lease = lease
+        self._saved = b""
         base = f"runs/{run.started}"
         # The versions are read before any work: whoever writes after this moment is another firing.
+        # A run that was never saved has no blobs yet.
+        saved = bool(run.updated)
         self._document = _Document(self._container, RUN, RUN)
-        self._report = _Document(self._container, base + ".json", "the report")
-        self._lines = AppendBlob(self._container.get_blob_client(base + ".jsonl"), _LINES)
-        self._users = AppendBlob(self._container.get_blob_client(base + ".users"), _USERS)
+        self._report = _Document(self._container, base + ".json", "the report", exists=saved)
+        self._lines = self._append_blob(base + ".jsonl", _LINES, exists=saved)
+        self._users = self._append_blob(base + ".users", _USERS, exists=saved)
         self._users_name = base + ".users"
 
+    def _append_blob(self, name: str, settings: ContentSettings, *, exists: bool) -> AppendBlob:
+        client = self._container.get_blob_client(name)
+        return AppendBlob(client, version_of(client) if exists else NO_BLOB, settings)
+
     def save(self) -> None:
-        """Write the run's document.
+        """Write the run's document, unless nothing but the time is new in it.
 
         Raises:
             LeaseLost: the lease is another's.
             StateError: storage failed.
         """
         self._lease.check()
+        state = dump({**self._run.to_json(), "updated": ""})
+        if state == self._saved:
+            return
         self._run.updated = iso(self._clock.time())
         # By version, too: a request that was given up and arrives late must not undo a later one.
         self._document.write(dump(self._run.to_json()), lease=self._lease.client)
+        self._saved = state
 
     def save_report(self) -> None:
         """Write the report of the run, unless another firing wrote it meanwhile.
@@ -120,6 +132,8 @@ class RunBlobs:
             BrokenState: the blob cannot be read as such pages.
             StateError: storage failed.
         """
+        if not self._users.exists:
+            return
         data, _ = download(self._container, self._users_name)
         if data is None:
             return
@@ -151,11 +165,14 @@ class RunBlobs:
 class _Document:
     """A JSON blob that only this firing writes; each write says which version it expects."""
 
-    def __init__(self, container: ContainerClient, name: str, what: str) -> None:
+    def __init__(
+        self, container: ContainerClient, name: str, what: str, *, exists: bool = True
+    ) -> None:
         self._container = container
         self._name = name
+        self._client = container.get_blob_client(name)
         self._what = what
-        self._etag = version_of(container.get_blob_client(name)).etag
+        self._etag = version_of(self._client).etag if exists else None
         self._sent = b""
 
     def write(self, data: bytes, **options: Any) -> None:
@@ -174,7 +191,7 @@ class _Document:
     def _put(self, data: bytes, options: dict[str, Any]) -> bool:
         """Write over the version that is known; False when there is another one."""
         try:
-            response = self._container.get_blob_client(self._name).upload_blob(
+            response = self._client.upload_blob(
                 data, content_settings=JSON, overwrite=True, **only_if(self._etag), **options
             )
         except HttpResponseError as error:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import ContainerClient
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobClient, ContainerClient
 
 from shared.checkpoint.blobs import (
     CHANGED_MEANWHILE,
@@ -234,18 +234,26 @@ class Checkpoint:
         blob = self.container.get_blob_client(RUN)
         with storage_errors("take the lease of the run"):
             try:
-                if not blob.exists():
-                    empty = dump({"schema": SCHEMA, "status": "none"})
-                    blob.upload_blob(empty, overwrite=False, content_settings=JSON)
-            except HttpResponseError as error:
-                if code_of(error) not in {"BlobAlreadyExists", "LeaseIdMissing"}:
+                lease = Lease.acquire(blob, log=self.log, clock=self._lease_clock)
+            except ResourceNotFoundError as error:
+                if code_of(error) != "BlobNotFound":
                     raise
-            lease = Lease.acquire(blob, log=self.log, clock=self._lease_clock)
+                self._create_run(blob)
+                lease = Lease.acquire(blob, log=self.log, clock=self._lease_clock)
         if lease is None:
             yield None
         else:
             with lease:
                 yield lease
+
+    def _create_run(self, blob: BlobClient) -> None:
+        """A document to take the lease of, unless somebody else just made one."""
+        empty = dump({"schema": SCHEMA, "status": "none"})
+        try:
+            blob.upload_blob(empty, overwrite=False, content_settings=JSON)
+        except HttpResponseError as error:
+            if code_of(error) not in {"BlobAlreadyExists", "LeaseIdMissing"}:
+                raise
 
     def _remember(self, shard: Shard, changes: Mapping[str, Record | None]) -> Shard:
         kept = self._remembered.setdefault(shard.name, {})

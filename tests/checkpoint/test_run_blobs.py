@@ -14,7 +14,7 @@ from shared.checkpoint.run_blobs import close_run
 from shared.checkpoint.runs import INTERRUPTED
 from shared.errors import LeaseLost, StateError
 from shared.model import Outcome
-from tests.support.blob_faults import ID, OTHER, BlobFaults, end_lease, names, read
+from tests.support.blob_faults import ID, OTHER, BlobFaults, end_lease, names, put, read
 from tests.support.run_firing import (
     BLOBS,
     LINES,
@@ -55,6 +55,37 @@ def test_what_a_run_leaves(fire: Fire, container: ContainerClient, app: App) -> 
     types = [kinds[name].content_settings.content_type for name in BLOBS]
     assert types == ["application/json"] * 2 + ["application/jsonl", "application/gzip"]
     assert kinds[USERS].content_settings.content_encoding is None
+
+
+def test_a_new_run_has_no_blobs_to_ask_for(
+    fire: Fire, faults: BlobFaults, container: ContainerClient
+) -> None:
+    """Nothing is read of a run that was never saved; should there be a blob, it is another's."""
+    faults.clear()
+    blobs = fire(a_run(updated="")).blobs
+    assert list(blobs.pages()) == []
+    blobs.delete_pages()
+    assert [url for _, url in faults.sent if "runs/" in url] == []
+    for name in (LINES, USERS, REPORT):
+        put(container, name, b"another's")
+    for name in ("report", "lines", "page"):
+        with pytest.raises(LeaseLost):
+            WRITES[name](blobs)
+    assert {read(container, name) for name in (LINES, USERS, REPORT)} == {b"another's"}
+
+
+def test_a_run_without_news_is_not_written_again(fire: Fire, faults: BlobFaults) -> None:
+    """A document that would differ by its time only costs no request."""
+    firing = fire()
+    firing.blobs.save()
+    faults.clear()
+    firing.blobs.save()
+    assert faults.sent == []
+    firing.run.deferred = [ID]
+    firing.blobs.save()
+    firing.run.deferred.append(OTHER)
+    firing.blobs.save()
+    assert faults.count("PUT", "run.json") == 2
 
 
 def test_a_firing_goes_on_where_the_last_one_ended(fire: Fire, container: ContainerClient) -> None:

@@ -107,10 +107,11 @@ def test_the_first_run_of_two_hosts(
 ) -> None:
     """That another host made run.json first, or leased it already, is no error."""
     put(container, "run.json", b'{"schema":1,"status":"none"}')
-    faults.add("status", method="HEAD", part="run.json", status=404, code="BlobNotFound")
+    faults.add("status", method="PUT", part="comp=lease", status=404, code="BlobNotFound")
     faults.add("status", method="PUT", part="run.json", status=status, code=code)
     with checkpoint.lease() as lease:
         assert lease is not None
+        assert faults.count("PUT", "comp=lease") == 2
 
 
 # -- faults --------------------------------------------------------------------------------------

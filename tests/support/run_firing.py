@@ -24,9 +24,9 @@ OTHER_PAGE = {"of": "users", "users": [[OTHER, "b@contoso.com"]], "next": None}
 
 
 def a_run(**fields: Any) -> Run:
-    """A run."""
+    """A run that was saved before, perhaps by another firing; a new one has no `updated`."""
     values: dict[str, Any] = {"id": "r", "version": "1", "trigger": "timer", "mode": "sync"}
-    return Run(**values | {"scope": "all", "started": STARTED} | fields)
+    return Run(**values | {"scope": "all", "started": STARTED, "updated": STARTED} | fields)
 
 
 class Time:
@@ -56,8 +56,15 @@ Fire = Callable[..., Firing]
 
 Write = Callable[[RunBlobs], object]
 
+
+def save_news(blobs: RunBlobs) -> None:
+    """Save a run in which something is new: otherwise nothing is sent."""
+    blobs._run.removal_candidates += 1
+    blobs.save()
+
+
 WRITES: dict[str, Write] = {
-    "run": lambda blobs: blobs.save(),
+    "run": save_news,
     "report": lambda blobs: blobs.save_report(),
     "lines": lambda blobs: blobs.append_lines([{"id": ID, "of": "frozen"}]),
     "page": lambda blobs: blobs.append_page(PAGE),

@@ -182,7 +182,7 @@ def test_frozen_past_its_lease(world: Make, point: tuple[str, int], when: str, k
 
 @pytest.mark.parametrize(
     ("blob", "nth"),
-    sample([("run.json", 2), ("state/", 0), ("run.json", 3), ("run.json", 4), ("state/", 2)], 2),
+    sample([("run.json", 3), ("state/", 0), ("run.json", 4), ("run.json", 5), ("state/", 2)], 2),
     ids=str,
 )
 def test_frozen_while_it_saves(world: Make, faults: BlobFaults, blob: str, nth: int) -> None:
