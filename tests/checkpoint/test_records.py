@@ -399,3 +399,12 @@ def test_a_record_is_dropped_only_when_nobody_changed_it(
 ) -> None:
     """Whoever wrote meanwhile knows more of the user than the one who drops the record."""
     assert (expected, disputed) == merge(base, None, theirs)
+
+
+def test_shards_are_compact_and_say_what_they_lack() -> None:
+    """A million records are not stored with blanks between them."""
+    stored = dump_shard({ID: replace(parse_shard(shard_of(whole()))[ID], detail="")})
+    assert b'": ' not in stored
+    assert b", " not in stored
+    with pytest.raises(BrokenState, match=r"^it has no users$"):
+        parse_shard(b'{"schema":1}')

@@ -267,7 +267,7 @@ def test_any_spoilt_field_is_read_or_refused(data: st.DataObject) -> None:
 )
 def test_broken_runs(changed: dict[str, Any]) -> None:
     """A run that could not be resumed or reported is broken, instead of stopping every firing."""
-    with pytest.raises(BrokenState):
+    with pytest.raises(BrokenState, match=r"^it is no run$"):
         runs.from_json(document(**changed))
 
 
@@ -329,6 +329,22 @@ def test_a_document_of_version_1_is_read() -> None:
     assert closed is found
     assert new is not None
     assert new.writing == found.writing
+
+
+def test_what_an_old_document_does_not_tell_did_not_happen() -> None:
+    """Fields that came later are zero, also where only a part of them is there."""
+    old = document(counts={"updated": 1}, leavers={})
+    for name in OF_VERSION_2 - {"leavers"}:
+        del old[name]
+    for name in ("photos", "failed"):
+        del old["removals"][name]
+
+    found = runs.from_json(old)
+
+    assert found is not None
+    assert (found.confirmations, found.filter_refused) == (0, False)
+    assert (found.photos, found.removals_failed) == (0, 0)
+    assert (found.leaver_candidates, found.leavers_cleared, found.leavers_held_back) == (0, 0, 0)
 
 
 # -- which run -----------------------------------------------------------------------------------

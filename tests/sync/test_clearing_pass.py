@@ -361,6 +361,9 @@ def test_who_fails_has_the_patience_of_a_last_try() -> None:
     desk = Desk(ANN)
     desk.go()
     assert {one.left for one in desk.patiences.seen[ANN.id]} == {90}
+    with desk.patiences.seen[ANN.id][0].running():
+        desk.clock.advance(1)
+    assert desk.patiences.seen[ANN.id][0].left == 89
 
 
 # ---- leavers ------------------------------------------------------------------------------------
@@ -451,3 +454,20 @@ def test_a_user_who_is_deferred_without_a_reason_ends_the_run() -> None:
     with pytest.raises(DeadlineExceeded, match=r"^no time left$"):
         clearing._count([result])
     assert desk.counts() == {}
+
+
+def test_removals_that_fail_or_are_held_back_add_up_over_shards() -> None:
+    """One number for the run."""
+    other = user(0, "7f")
+    desk = Desk(ANN, other, run={"clearing": ["00", "7f"]})
+    desk.faults.always("recycle", [ANN, other], REJECTED)
+    desk.go()
+    assert (desk.counts(), desk.run.removals_failed) == ({"failed": 2}, 2)
+
+    desk = Desk(
+        ANN,
+        other,
+        run={"clearing": ["00", "7f"], "removal_limit": 1, "removal_note": "held back: too many"},
+    )
+    desk.go()
+    assert (desk.counts(), desk.run.removals_held_back) == ({"removal_pending": 2}, 2)

@@ -14,6 +14,7 @@ from shared.errors import (
 )
 from shared.model import Outcome, User
 from tests.support.engine_desk import ANN, BEN, CAM, REJECTED, Desk, outcome
+from tests.support.memory_executors import Held
 from tests.support.people import DOWN, NOW, digest, failure_of, kept, place
 
 STAGES = {
@@ -257,6 +258,27 @@ def test_a_failed_write_beside_a_call_leaves_no_false_claim() -> None:
     desk.faults.always("upload M", ANN, REJECTED)
     call_for(desk, ANN, when=2)
     desk.finish(ANN)
+    record = desk.record(ANN)
+    assert record is not None
+    assert not record.claims
+
+
+def test_a_call_during_the_write_is_noticed_although_the_shard_was_read_again(held: Held) -> None:
+    """Another window saved the same shard in between, so the call's record is in memory already."""
+    desk = Desk(writers=held)
+    desk.engine.window_users = 1
+    desk.know([ANN, BEN])
+    desk.give([ANN, BEN], '"B"', red=10)
+    desk.compare(ANN)
+    desk.engine.advance(lambda _: False)
+    desk.checkpoint.records[ANN.id] = kept(
+        ANN, checked_at=iso(NOW + 1), photo=Photo('"C"', digest(77), place(ANN))
+    )
+    desk.compare(BEN)
+    desk.engine.advance(lambda _: False)
+    desk.engine.drain()
+    assert desk.outcomes() == {BEN.id: "updated"}
+    assert desk.engine.put_aside == [ANN.id]
     record = desk.record(ANN)
     assert record is not None
     assert not record.claims

@@ -318,3 +318,46 @@ def test_only_complete_shards_leave_a_window() -> None:
     desk.engine.drain()
     assert desk.record(noted["01"]) is None
     assert outcome(desk, gone["01"]) is Outcome.REMOVAL_PENDING
+
+
+def test_looks_of_all_windows_are_counted() -> None:
+    """Until they are asked for, and once."""
+    desk = Desk()
+    desk.engine.window_users = 1
+    desk.know([ANN, BEN], days=40)
+    desk.compare(ANN)
+    desk.engine.advance(lambda _: False)
+    desk.compare(BEN)
+    desk.engine.drain()
+    assert (desk.engine.take_reverified(), desk.engine.take_reverified()) == (2, 0)
+
+
+def test_the_last_try_goes_on_in_every_window() -> None:
+    """Whoever fails in a later one is failed, too."""
+    desk = Desk()
+    desk.give([ANN, BEN])
+    desk.faults.always("photo", [ANN, BEN], DOWN)
+    desk.engine.begin_last_try()
+    desk.finish(ANN)
+    desk.finish(BEN)
+    assert desk.outcomes() == {ANN.id: "failed", BEN.id: "failed"}
+
+
+@pytest.mark.parametrize(("late", "left"), [(6, True), (7, False)])
+def test_a_few_late_writes_do_not_hold_up_their_window(held: Held, late: int, left: bool) -> None:
+    """Up to a tenth of a window is left to the next one; more than that is waited for."""
+    desk = Desk(writers=held)
+    first = full_window(desk, 0)
+    waiting = held.waiting[:late]
+    held.waiting = held.waiting[late:]
+    for number in range(1, 6):
+        full_window(desk, number * 60)
+    held.waiting += waiting
+    quick = held.waiting[: 60 - late]
+    for _ in quick:
+        held.go(1)
+    full_window(desk, 360)
+    done = set(ids(first)) & desk.results.keys()
+    assert (len(done) == 60 - late) is left
+    desk.engine.drain()
+    assert len(desk.results) == 420

@@ -198,3 +198,25 @@ def test_a_look_that_is_due_waits_for_the_failure_of_the_last_one() -> None:
     before = kept(ANN, days=40, outcome=Outcome.FAILED, detail="no luck", failing=failing)
     decision = settled(plan.on_version(Version('"A"'), before, ANN, policy(now=NOW + DAY)))
     assert decision == Settled(Outcome.FAILED, "no luck (next attempt on 2026-03-12)")
+
+
+def test_while_files_are_written_the_record_has_the_present_name() -> None:
+    """It is the name whose profile may show the files."""
+    noted = plan.withdrawn(kept(ANN), RENAMED, place(ANN), policy())
+    assert (noted.upn, noted.photo) == (RENAMED.upn, WITHDRAWN)
+
+
+def test_what_was_done_in_this_run_stays_its_outcome() -> None:
+    """A resumed run that finds a newer version of the same photo does not undo its count."""
+    before = kept(ANN, run=RUN, outcome=Outcome.UPDATED)
+    assert before.photo is not None
+    decision = plan.on_bytes(before.photo.sha256, plan.Fetch('"B"'), before, ANN, policy())
+    noted = settled(decision).record
+    assert noted is not None
+    assert (settled(decision).outcome, noted.outcome) == (Outcome.UPDATED, Outcome.UPDATED)
+
+
+def test_a_first_record_is_as_fresh_as_its_moment() -> None:
+    """Nothing was known, so SharePoint was looked at just now."""
+    noted = plan.done(None, ANN, policy(), photo=kept(ANN).photo)
+    assert noted.verified_at == TODAY

@@ -154,3 +154,12 @@ def test_the_end_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     (record,) = caplog.records
     assert record.getMessage().startswith("photo-sync run summary ")
     assert '"status": "completed"' in record.getMessage()
+
+
+def test_lines_wait_together_until_they_are_saved() -> None:
+    """Users of several windows have their lines in one block."""
+    desk = RunDesk()
+    desk.progress.account([result(ANN)])
+    desk.progress.account([result(BEN)])
+    desk.progress.save()
+    assert desk.lines() == {ANN.id: "updated", BEN.id: "updated"}

@@ -202,6 +202,8 @@ def test_single_users_are_found_as_far_as_they_are_in_scope() -> None:
         (100, 105, True),
         (100, 106, False),
         (0, 6, False),
+        (5_994, 6_000, True),
+        (5_993, 6_000, False),
         (20_000, 20_020, True),
         (20_000, 20_021, False),
     ],
@@ -225,6 +227,8 @@ def test_the_tolerance_is_capped() -> None:
 def test_entries_without_a_usable_name_are_a_fault() -> None:
     """A user that cannot be addressed must not look like one that is gone."""
     assert "1 users have no usable" in read(FakeGraph([page(1, unusable=1)])).fault
+    found = read(FakeGraph([page(1, unusable=1), page(2, unusable=2)]))
+    assert found.fault == "3 users have no usable id or name"
     found = read(FakeGraph([page(1)], [page(1, unusable=1), page(2, unusable=1)]), "group")
     assert "2 members of SYNC_GROUP_ID have no usable" in found.fault
 
@@ -344,7 +348,7 @@ def test_a_saved_listing_that_cannot_be_read_is_broken(saved: dict[str, Any]) ->
     """It is told by a typed error, and never taken for a shorter list."""
     blobs = Blobs()
     blobs.append_page(saved)
-    with pytest.raises(BrokenState):
+    with pytest.raises(BrokenState, match=r"^a page of the listing "):
         listing(FakeGraph([page(1)]), blobs).read()
 
 
@@ -353,7 +357,8 @@ def test_odd_figures_of_a_saved_page_are_ignored(changed: dict[str, Any]) -> Non
     """Without a link the listing is complete, as far as it says."""
     blobs = Blobs()
     blobs.append_page({"of": "users", "users": [[user(1).id, "a@b.c"]], "next": None, **changed})
-    assert len(listing(FakeGraph([]), blobs).read()) == 1
+    found = listing(FakeGraph([]), blobs).read()
+    assert (len(found), found.fault) == (1, "")
 
 
 def test_a_list_that_is_empty_says_so() -> None:

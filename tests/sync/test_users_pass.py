@@ -415,3 +415,14 @@ def test_a_shard_that_is_complete_is_saved_while_the_run_goes_on() -> None:
     assert [one["shard"] for one in documents[:4]] == [None, None, None, "00"]
     assert [one["deferredUsers"] for one in documents[:4]] == [[people[5].id]] * 3 + [[]]
     assert documents[3]["counts"]["updated"] == 1
+
+
+def test_leavers_add_up_over_shards() -> None:
+    """One number decides whether they are cleared."""
+    desk = Desk([ANN])
+    desk.know(ANN)
+    for one in (BEN, user(0, "7f")):
+        desk.checkpoint.records[one.id] = kept(one, left_on="2026-02-01")
+        desk.graph.directory[one.id] = None
+    desk.go()
+    assert (desk.run.leaver_candidates, desk.run.clearing) == (2, ["00", "7f"])
