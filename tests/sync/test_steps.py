@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.model import User
-from shared.sync.scope import Scope
+from shared.sync.scope import Entries, Scope
 from shared.sync.steps import STEP_BYTES, STEP_USERS, Step, steps, steps_of
 from tests.support.people import user
 
@@ -20,7 +20,7 @@ def scope(*sizes: tuple[str, int]) -> Scope:
     ids = [
         f"{shard}{n:06x}-0000-0000-0000-000000000000" for shard, size in sizes for n in range(size)
     ]
-    return Scope(sorted(UUID(user_id).bytes + b"a@b.c" for user_id in ids))
+    return Scope(Entries(sorted(UUID(user_id).bytes + b"a@b.c" for user_id in ids)))
 
 
 def taken(

@@ -11,7 +11,7 @@ from shared.errors import DeadlineExceeded, RunStopped, StateError, Unavailable
 from shared.log import InvocationLog
 from shared.model import Outcome, User
 from shared.sync.engine import Engine
-from shared.sync.scope import Scope
+from shared.sync.scope import Entries, Scope
 from shared.sync.users_pass import UsersPass
 from tests.support.people import DAY, DOWN, NOW, RUN, failure_of, ids, kept, user, users
 from tests.support.run_desk import RunDesk
@@ -26,7 +26,7 @@ class Desk(RunDesk):
     def __init__(self, people: Iterable[User], *, width: int = 4, **changes: Any) -> None:
         super().__init__(**changes)
         listed = sorted(people, key=lambda one: one.id)
-        self.scope = Scope([UUID(one.id).bytes + one.upn.encode() for one in listed])
+        self.scope = Scope(Entries([UUID(one.id).bytes + one.upn.encode() for one in listed]))
         self.run.listed = len(listed)
         self.width = width
         self.engine = Engine(
