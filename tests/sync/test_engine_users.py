@@ -282,3 +282,45 @@ def test_a_call_during_the_write_is_noticed_although_the_shard_was_read_again(he
     record = desk.record(ANN)
     assert record is not None
     assert not record.claims
+
+
+def test_a_batch_that_fails_is_put_aside_whole() -> None:
+    """One request about many users that fails proves nothing about any of them."""
+    desk = Desk()
+    desk.know([ANN, BEN])
+    desk.faults.add("versions", ANN, DOWN)
+    desk.finish(ANN, BEN)
+    assert (desk.results, desk.engine.put_aside) == ({}, [ANN.id, BEN.id])
+    desk.engine.begin_last_try()
+    desk.finish(ANN, BEN)
+    assert desk.outcomes() == {ANN.id: "unchanged", BEN.id: "unchanged"}
+
+
+def test_what_is_only_noted_does_not_dispute_a_call() -> None:
+    """A user whose photo was gone, and whom a call wrote since: the call's picture stays known."""
+    desk = Desk()
+    desk.know(ANN)
+    del desk.graph.photos[ANN.id]
+    desk.give(BEN)
+    desk.compare(ANN, BEN)
+    photo = Photo('"C"', digest(77), place(ANN))
+    desk.checkpoint.records[ANN.id] = kept(ANN, checked_at=iso(NOW + 1), photo=photo)
+    desk.engine.drain()
+    record = desk.record(ANN)
+    assert record is not None
+    assert record.photo == photo
+    assert desk.engine.put_aside == []
+
+
+def test_a_write_that_fails_again_waits_longer() -> None:
+    """That the record was withdrawn meanwhile forgets no earlier failure."""
+    desk = Desk()
+    desk.know(ANN, failing=Failing(2, "2026-03-09", '"A"'))
+    desk.give(ANN, '"B"', red=10)
+    desk.faults.always("upload M", ANN, REJECTED)
+    desk.finish(ANN)
+    desk.engine.begin_last_try()
+    desk.finish(ANN)
+    record = desk.record(ANN)
+    assert record is not None
+    assert record.failing == Failing(3, "2026-03-14", '"B"')

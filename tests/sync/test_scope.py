@@ -372,8 +372,9 @@ def test_odd_figures_of_a_saved_page_are_ignored(changed: dict[str, Any]) -> Non
     """Without a link the listing is complete, as far as it says."""
     blobs = Blobs()
     blobs.append_page({"of": "users", "users": [[user(1).id, "a@b.c"]], "next": None, **changed})
-    found = listing(FakeGraph([]), blobs).read()
-    assert (len(found), found.fault) == (1, "")
+    graph = FakeGraph([])
+    found = listing(graph, blobs).read()
+    assert (len(found), found.fault, graph.asked) == (1, "", [])
 
 
 def test_a_list_that_is_empty_says_so() -> None:

@@ -14,6 +14,7 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
+from local.support import azurite as azurite_module
 from local.support.azurite import Azurite, AzuriteFailed
 
 
@@ -129,3 +130,22 @@ def test_failure_to_start_names_the_remedy(
     with pytest.raises(AzuriteFailed, match=r"AZURITE_BLOB|make setup") as caught:
         Azurite().start()
     assert content is None or "licence" not in content or "no licence" in str(caught.value)
+
+
+def test_it_never_stops_to_collect_garbage() -> None:
+    """Its collection, every ten minutes, answers nobody for a minute and more; see the module."""
+    package = Path(azurite_module.__file__).parents[2] / "node_modules" / "azurite"
+    constants = package / "dist" / "src" / "blob" / "utils" / "constants.js"
+    assert "DEFAULT_GC_INTERVAL_MS = 10 * 60 * 1000;" in constants.read_text(encoding="utf-8")
+    program = (
+        "for (const time of [600000, 599999]) {"
+        "const timer = setTimeout(() => {}, time); console.log(timer._idleTimeout); timer.unref();}"
+    )
+    done = subprocess.run(  # noqa: S603 - our own command
+        ["node", "--import", azurite_module._BEFORE_START, "--eval", program],  # noqa: S607
+        input="",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [str(2**31 - 1), "599999"]
