@@ -17,6 +17,7 @@ from shared.checkpoint import Checkpoint, Record, Run, Shard
 from shared.errors import (
     ConfigurationError,
     DeadlineExceeded,
+    HostUnavailable,
     PhotoSyncError,
     ProfileMissing,
     ServiceError,
@@ -224,9 +225,14 @@ class Clearing:
 
     def _clear_one(self, user: User, record: Record, profile: Profile, policy: Policy) -> Settled:
         """Clear one user, in a thread; errors become outcomes."""
+        if cause := self._health.cause:
+            return Settled(Outcome.DEFERRED, str(cause), error=cause)
         breaker = self._health.writing(profile.host)
-        if breaker.cause:
-            return Settled(Outcome.DEFERRED, str(breaker.cause), error=breaker.cause)
+        try:
+            self._health.require(profile.host)
+        except HostUnavailable as error:
+            # Nothing was asked. The trouble of one geo is no trouble of the others.
+            return failure(user, record, error, policy)
         try:
             settled = self._users.clear(user, record, profile, policy, self._patience(user.id))
         except ProfileMissing as error:
@@ -235,8 +241,8 @@ class Clearing:
             if _must_end(error):
                 return Settled(Outcome.DEFERRED, str(error), error=error)
             breaker.failed(error, [user.id])
-            if breaker.cause:
-                return Settled(Outcome.DEFERRED, str(breaker.cause), error=breaker.cause)
+            if cause := self._health.cause:
+                return Settled(Outcome.DEFERRED, str(cause), error=cause)
             return failure(user, record, error, policy)
         breaker.succeeded()
         return settled

@@ -14,6 +14,32 @@ class Inline(Executor):
         return future
 
 
+class Late(Executor):
+    """Does a thing when somebody asks for its result.
+
+    Attributes:
+        submitted: how many things there are, done or not.
+    """
+
+    def __init__(self) -> None:
+        self.submitted = 0
+
+    def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        self.submitted += 1
+        return _LateFuture(lambda: fn(*args, **kwargs))
+
+
+class _LateFuture[T](Future[T]):
+    def __init__(self, work: Callable[[], T]) -> None:
+        super().__init__()
+        self._work = work
+
+    def result(self, timeout: float | None = None) -> T:
+        if not self.done():
+            _run(self, self._work)
+        return super().result(timeout)
+
+
 class Held(Executor):
     """Does nothing until it is told to, or until somebody waits."""
 

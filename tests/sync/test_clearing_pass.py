@@ -20,7 +20,7 @@ from shared.sync.removals import (
     uncounted,
 )
 from shared.sync.user_sync import Result
-from tests.support.people import DAY, RUN, failure_of, ids, kept, place, user, users
+from tests.support.people import DAY, RUN, TAG, digest, failure_of, ids, kept, place, user, users
 from tests.support.run_desk import RunDesk, a_run, gone
 
 ANN, BEN, CAM = users(3)
@@ -471,3 +471,20 @@ def test_removals_that_fail_or_are_held_back_add_up_over_shards() -> None:
     )
     desk.go()
     assert (desk.counts(), desk.run.removals_held_back) == ({"removal_pending": 2}, 2)
+
+
+def test_a_geo_that_clears_nobody_is_judged_by_itself() -> None:
+    """Its users fail; a user of the central geo is cleared, and the run goes on."""
+    geo = "https://contosoeur-my.sharepoint.com"
+    *abroad, home = people = users(31)
+    desk = Desk(*people, healthy=False, run={"previous_listed": 100, "photos": 1000})
+    for one in abroad:
+        desk.sharepoint.host_of_user[one.id] = geo
+        desk.sharepoint.pictures[one.id] = place(one, geo).picture_url
+        photo = Photo(TAG, digest(), place(one, geo))
+        desk.checkpoint.records[one.id] = gone(one, kept(one, photo=photo))
+    desk.faults.always("hide", abroad, REJECTED)
+    desk.go()
+    assert desk.counts() == {"failed": 30, "removed": 1}
+    assert desk.calls("hide")[-1] == home.id
+    assert desk.asked_about == [("writing to SharePoint", geo)]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from local.tenant import Quirks
+from local.tenant import Fault, Quirks
 from tests.support.oracle import Oracle
 from tests.support.world import World, outcomes
 
@@ -53,3 +53,33 @@ def test_a_file_that_sharepoint_keeps(world: Make) -> None:
     (kept,) = [name for name in here.tenant.sharepoint.files() if user_id in name]
     assert kept.endswith(f"/{user_id}_MThumb.jpg")
     assert outcomes(here.night()) == {"unchanged": 3, "no_photo": 1}
+
+
+def test_removals_go_on_while_a_satellite_is_in_trouble(world: Make) -> None:
+    """B4: nobody of the central geo waits for it, and its own users are cleared when it works."""
+    quirks = Quirks(second_geo=True)
+    settings = {"REMOVAL_CONFIRMATIONS": "1", "REMOVAL_LIMIT": "100%"}
+    here = world(users=100, shards=1, quirks=quirks, settings=settings)
+    oracle = Oracle(here)
+    oracle.verify(here.fire())
+    abroad = [p.id for p in oracle.people() if p.geo]
+    at_home = here.ids()[-1]
+    assert at_home not in abroad
+    for user_id in (*abroad, at_home):
+        here.tenant.directory.remove_photo(user_id)
+    for origin in ("admin2", "mysite2"):
+        here.tenant.faults.add(
+            Fault("forbidden", operation="file.recycle", origin=origin, times=None)
+        )
+        here.tenant.faults.add(
+            Fault("forbidden", operation="profile.write", origin=origin, times=None)
+        )
+    run = here.night()
+    assert (run.status, outcomes(run)) == (
+        "completed",
+        {"unchanged": 89, "removed": 1, "failed": 10},
+    )
+    assert oracle.false_claims() == []
+    here.tenant.faults.clear()
+    assert outcomes(here.night(30)) == {"unchanged": 89, "no_photo": 1, "removed": 10}
+    oracle.look()

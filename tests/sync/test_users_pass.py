@@ -1,6 +1,7 @@
 """Everybody in scope through a run: who comes first and last, and what each save says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from typing import Any
 from uuid import UUID
 
@@ -8,11 +9,13 @@ import pytest
 
 from shared.checkpoint import Failing
 from shared.errors import DeadlineExceeded, RunStopped, StateError, Unavailable
+from shared.graph import Seen
 from shared.log import InvocationLog
 from shared.model import Outcome, User
 from shared.sync.engine import Engine
 from shared.sync.scope import Entries, Scope
 from shared.sync.users_pass import UsersPass
+from tests.support.memory_executors import Late
 from tests.support.people import DAY, DOWN, NOW, RUN, failure_of, ids, kept, user, users
 from tests.support.run_desk import RunDesk
 
@@ -23,7 +26,14 @@ REJECTED = Unavailable(failure_of("sharepoint"))
 class Desk(RunDesk):
     """A run whose listing is complete, with an engine."""
 
-    def __init__(self, people: Iterable[User], *, width: int = 4, **changes: Any) -> None:
+    def __init__(
+        self,
+        people: Iterable[User],
+        *,
+        width: int = 4,
+        readers: Executor | None = None,
+        **changes: Any,
+    ) -> None:
         super().__init__(**changes)
         listed = sorted(people, key=lambda one: one.id)
         self.scope = Scope(Entries([UUID(one.id).bytes + one.upn.encode() for one in listed]))
@@ -36,7 +46,7 @@ class Desk(RunDesk):
             policy=self.policy(),
             clock=self.clock,
             sizes=(48, 72, 240),
-            readers=self.pool,
+            readers=readers or self.pool,
             windows=self.pool,
             writers=self.pool,
             health=self.health,
@@ -366,6 +376,27 @@ def test_after_a_stop_one_batch_is_tried_first() -> None:
         desk.go()
     assert desk.compared() == ids(people[:20])
     assert desk.calls("load") == ["00"]
+
+
+def test_after_a_stop_nobody_is_asked_about_before_the_first_answer() -> None:
+    """However late that comes: twenty users in one request, then all others."""
+    people = users(150)
+    late = Late()
+    desk = Desk(people, probing=True, readers=late)
+    desk.know(people)
+    submitted: list[int] = []
+    real = desk.graph.photo_versions
+
+    def photo_versions(user_ids: Sequence[str]) -> dict[str, Seen]:
+        submitted.append(late.submitted)
+        return real(user_ids)
+
+    desk.graph.photo_versions = photo_versions  # type: ignore[method-assign, assignment]
+    desk.go()
+    # To load the shard, and to ask about one batch.
+    assert submitted[0] == 2
+    assert len(desk.compared()) == 150
+    assert desk.counts() == {"unchanged": 150}
 
 
 def test_after_a_stop_one_answer_is_enough_to_compare_all() -> None:
