@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.checkpoint import Missing, Photo, Shard
+from shared.checkpoint import Failing, Missing, Photo, Shard
 from shared.config import FILTER_OF_VERSION_1
 from shared.errors import DeadlineExceeded, TokenUnavailable, Unavailable
 from shared.model import Outcome, User
@@ -487,4 +487,9 @@ def test_a_geo_that_clears_nobody_is_judged_by_itself() -> None:
     desk.go()
     assert desk.counts() == {"failed": 30, "removed": 1}
     assert desk.calls("hide")[-1] == home.id
+    # Whoever was not even tried keeps all that is known, and waits like anybody who failed.
+    record = desk.record(abroad[-1])
+    assert record is not None
+    assert (record.failing, record.missing) == (Failing(1, "2026-03-11", ""), Missing(2, RUN))
+    assert geo in record.detail
     assert desk.asked_about == [("writing to SharePoint", geo)]
