@@ -6,8 +6,9 @@ and every firing of a run works on the same users.
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -19,10 +20,14 @@ from shared.model import User, is_object_id
 MEMBERS = "members"
 USERS = "users"
 
+SHARDS = 256
+"""First bytes of object ids."""
+
 LISTING_RESTARTS = 5
 """How often an expired next link may start the listing again in one firing."""
 
 _ID_BYTES = 16
+_LENGTH_BYTES = 4
 _FEWEST_MISSING, _MOST_MISSING = 5, 500
 """Users by which a listing may differ from its announced count: at least, at most."""
 
@@ -49,26 +54,18 @@ class Entries:
     Objects of their own would cost twice as much, and a million of them most of the memory.
 
     Args:
-        entries: in the order in which they are to be kept. The list is emptied meanwhile, so that
-            nothing is in memory twice.
+        entries: in the order in which they are kept.
     """
 
-    def __init__(self, entries: list[bytes]) -> None:
-        self._data = bytearray()
-        self._ends = array("I")
-        entries.reverse()
-        while entries:
-            self._data += entries.pop()
-            self._ends.append(len(self._data))
+    def __init__(self, entries: Sequence[bytes] = ()) -> None:
+        self._data = b"".join(entries)
+        self._ends = array("I", accumulate(map(len, entries)))
 
     def __len__(self) -> int:
         return len(self._ends)
 
-    def __iter__(self) -> Iterator[bytes]:
-        return (self[index] for index in range(len(self)))
-
     def __getitem__(self, index: int) -> bytes:
-        return bytes(self._data[self._ends[index - 1] if index else 0 : self._ends[index]])
+        return self._data[self._ends[index - 1] if index else 0 : self._ends[index]]
 
 
 @dataclass(frozen=True)
@@ -76,15 +73,16 @@ class Scope:
     """The users in scope, in order of their object id.
 
     Attributes:
-        entries: for each user the 16 bytes of the id, then the name in UTF-8. Bytes sort like ids.
+        entries: by the first byte of the id. Each user has the 16 bytes of the id, then the name
+            in UTF-8; bytes sort like ids.
         fault: why the listing is not trusted; "" when it is.
     """
 
-    entries: Entries
+    entries: Sequence[Entries]
     fault: str = ""
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return sum(map(len, self.entries))
 
     def of_shard(self, name: str, after: str = "") -> list[User]:
         """The users of a shard behind an object id.
@@ -93,43 +91,38 @@ class Scope:
             name: first two hexadecimal digits of the ids.
             after: object id; "" for the whole shard.
         """
-        first = bytes.fromhex(name)
-        start = bisect_left(self.entries, first)
-        if after:
-            start = max(start, bisect_right(self.entries, UUID(after).bytes, key=_id_of))
-        return [_unpack(self.entries[index]) for index in range(start, self._end_of(first))]
+        entries = self.entries[int(name, 16)]
+        start = bisect_right(entries, UUID(after).bytes, key=_id_of) if after else 0
+        return [_unpack(entries[index]) for index in range(start, len(entries))]
 
     def shards(self) -> set[str]:
         """Names of the shards that have users in scope."""
-        found = set[str]()
-        index = 0
-        while index < len(self):
-            first = self.entries[index][:1]
-            found.add(first.hex())
-            index = self._end_of(first)
-        return found
-
-    def _end_of(self, first: bytes) -> int:
-        """Behind the last entry that begins with this byte."""
-        following = first[0] + 1
-        return len(self) if following > 0xFF else bisect_left(self.entries, bytes([following]))  # noqa: PLR2004 - a byte
+        return {f"{first:02x}" for first, entries in enumerate(self.entries) if len(entries)}
 
     def find(self, user_ids: Iterable[str]) -> list[User]:
         """These users, as far as they are in scope, in the order given."""
         found = []
         for user_id in user_ids:
             wanted = UUID(user_id).bytes
-            index = bisect_left(self.entries, wanted)
-            if index < len(self) and self.entries[index][:_ID_BYTES] == wanted:
-                found.append(_unpack(self.entries[index]))
+            entries = self.entries[wanted[0]]
+            index = bisect_left(entries, wanted)
+            if index < len(entries) and _id_of(entries[index]) == wanted:
+                found.append(_unpack(entries[index]))
         return found
 
 
 @dataclass
 class _Part:
-    """One of the two listings: of users, or of the group's members."""
+    """One of the two listings: of users, or of the group's members.
 
-    entries: list[bytes] = field(default_factory=list)
+    Attributes:
+        shards: entries by the first byte of their id, in the order they came, each behind its
+            length: a million objects are never in memory at once.
+        came: how many different ones were taken.
+    """
+
+    shards: list[bytearray] = field(default_factory=lambda: [bytearray() for _ in range(SHARDS)])
+    came: int = 0
     expected: int | None = None
     unusable: int = 0
     next_link: str | None = None
@@ -139,7 +132,9 @@ class _Part:
         users = read_users(page)
         if not all(is_object_id(user_id) for user_id, _ in users):
             raise BrokenState("a page of the listing has users without object id")
-        self.entries += [_pack(User(user_id, upn)) for user_id, upn in users]
+        for user_id, upn in users:
+            entry = _pack(User(user_id, upn))
+            self.shards[entry[0]] += len(entry).to_bytes(_LENGTH_BYTES) + entry
         expected, unusable, link = page.get("expected"), page.get("unusable"), page.get("next")
         if isinstance(expected, int):
             self.expected = expected
@@ -147,21 +142,28 @@ class _Part:
         self.next_link = link if isinstance(link, str) else None
         self.complete = self.next_link is None
 
-    def sort(self) -> None:
-        """Into the order of the ids, without duplicates."""
-        self.entries.sort()
-        kept = 0
-        for entry in self.entries:
-            if kept == 0 or self.entries[kept - 1][:_ID_BYTES] != entry[:_ID_BYTES]:
-                self.entries[kept] = entry
-                kept += 1
-        del self.entries[kept:]
+    def take(self, first: int) -> list[bytes]:
+        """The entries of a shard in the order of the ids, without duplicates; they leave."""
+        data, self.shards[first] = self.shards[first], bytearray()
+        entries, position = [], 0
+        while position < len(data):
+            begin = position + _LENGTH_BYTES
+            position = begin + int.from_bytes(data[position:begin])
+            entries.append(bytes(data[begin:position]))
+        entries.sort()
+        different = [
+            entry
+            for entry, before in zip(entries, [b"", *entries], strict=False)
+            if _id_of(entry) != _id_of(before)
+        ]
+        self.came += len(different)
+        return different
 
     def fault(self, what: str) -> str:
-        """What is wrong with the listing, once it is sorted."""
+        """What is wrong with the listing, once all its entries are taken."""
         if self.unusable:
             return f"{self.unusable} {what} have no usable id or name"
-        announced, came = self.expected, len(self.entries)
+        announced, came = self.expected, self.came
         if announced is not None and announced - came > min(
             max(_FEWEST_MISSING, announced // 1000), _MOST_MISSING
         ):
@@ -228,18 +230,16 @@ class Listing:
             part = parts.setdefault(name, _Part())
             if not part.complete:
                 self._go_on(name, part)
-        members = parts.get(MEMBERS)
-        fault = ""
-        if members is not None:
-            members.sort()
-            fault = members.fault("members of SYNC_GROUP_ID")
-        users = parts[USERS]
-        users.sort()
-        fault = fault or users.fault("users")
-        if members is None:
-            return Scope(Entries(users.entries), fault)
-        ids = {_id_of(entry) for entry in members.entries}
-        return Scope(Entries([entry for entry in users.entries if _id_of(entry) in ids]), fault)
+        users, members = parts[USERS], parts.get(MEMBERS)
+        entries = []
+        for first in range(SHARDS):
+            found = users.take(first)
+            if members is not None:
+                ids = set(map(_id_of, members.take(first)))
+                found = [entry for entry in found if _id_of(entry) in ids]
+            entries.append(Entries(found))
+        fault = "" if members is None else members.fault("members of SYNC_GROUP_ID")
+        return Scope(entries, fault or users.fault("users"))
 
     def _saved(self) -> dict[str, _Part]:
         parts: dict[str, _Part] = {}

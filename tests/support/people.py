@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
 from typing import Any
+from uuid import UUID
 
 from shared.checkpoint import Photo, Record, iso
 from shared.errors import Evidence, Unavailable
 from shared.model import Outcome, ThumbnailLocation, User
+from shared.sync.scope import SHARDS, Entries, Scope
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC).timestamp()
 DAY = 86_400.0
@@ -73,3 +75,12 @@ def kept(one: User, *, days: float = 1, **changes: Any) -> Record:
     photo = Photo(TAG, digest(), place(one))
     made = Record(one.upn, Outcome.UPDATED, then, "run-8", photo=photo, verified_at=then)
     return replace(made, **changes)
+
+
+def scope_of(people: Iterable[User]) -> Scope:
+    """A list of users that is complete."""
+    shards: list[list[bytes]] = [[] for _ in range(SHARDS)]
+    for one in people:
+        entry = UUID(one.id).bytes + one.upn.encode()
+        shards[entry[0]].append(entry)
+    return Scope([Entries(sorted(entries)) for entries in shards])

@@ -1,16 +1,15 @@
 """In which portions a run takes its users."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.model import User
-from shared.sync.scope import Entries, Scope
+from shared.sync.scope import Scope
 from shared.sync.steps import STEP_BYTES, STEP_USERS, Step, steps, steps_of
-from tests.support.people import user
+from tests.support.people import scope_of, user
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -20,7 +19,7 @@ def scope(*sizes: tuple[str, int]) -> Scope:
     ids = [
         f"{shard}{n:06x}-0000-0000-0000-000000000000" for shard, size in sizes for n in range(size)
     ]
-    return Scope(Entries(sorted(UUID(user_id).bytes + b"a@b.c" for user_id in ids)))
+    return scope_of(User(user_id, "a@b.c") for user_id in ids)
 
 
 def taken(

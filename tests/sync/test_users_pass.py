@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -13,10 +12,9 @@ from shared.graph import Seen
 from shared.log import InvocationLog
 from shared.model import Outcome, User
 from shared.sync.engine import Engine
-from shared.sync.scope import Entries, Scope
 from shared.sync.users_pass import UsersPass
 from tests.support.memory_executors import Late
-from tests.support.people import DAY, DOWN, NOW, RUN, failure_of, ids, kept, user, users
+from tests.support.people import DAY, DOWN, NOW, RUN, failure_of, ids, kept, scope_of, user, users
 from tests.support.run_desk import RunDesk
 
 ANN, BEN, CAM = users(3)
@@ -36,7 +34,7 @@ class Desk(RunDesk):
     ) -> None:
         super().__init__(**changes)
         listed = sorted(people, key=lambda one: one.id)
-        self.scope = Scope(Entries([UUID(one.id).bytes + one.upn.encode() for one in listed]))
+        self.scope = scope_of(listed)
         self.run.listed = len(listed)
         self.width = width
         self.engine = Engine(
