@@ -99,6 +99,8 @@ def test_start_serves_until_it_is_ended(
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        # A shell that runs the tests in the background lets them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as start:
         assert start.stdout is not None
         lines = []
