@@ -189,7 +189,7 @@ def test_directory_changes_are_told() -> None:
 
 
 def test_ten_thousand_people(make_tenant: Callable[..., Tenant]) -> None:
-    """A large tenant starts without drawing its pictures; no other test draws those of this seed."""
+    """A large tenant starts without drawing its pictures. Nobody else draws those of this seed."""
     tenant = make_tenant(users=10_000, seed=10_000)
     assert len(tenant.directory.people) == 10_000
     pictures = {p.photo.picture for p in tenant.directory.people.values() if p.photo}
