@@ -100,16 +100,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = options.only or ("nights", "pace", "calls", "costs")
     steps = Steps(_seconds(sizes, courses, parts))
     failures: list[str] = []
-    nights: list[Nights] = []
-    if "nights" in parts or "costs" in parts:
-        with Azurite() as azurite:
+    with Azurite() as azurite:
+        nights: list[Nights] = []
+        if "nights" in parts or "costs" in parts:
             nights = [
                 bench_nights.measure_nights(steps, azurite, users, first=users <= FIRST_RUN_UP_TO)
                 for users in sizes
             ]
             failures += _print_nights(steps, azurite, nights)
-    # A storage of its own: one that holds large tenants was seen to answer nothing for minutes.
-    with Azurite() as azurite:
         if "pace" in parts:
             failures += _pace(steps, azurite, courses)
         if "calls" in parts:
