@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from shared.clock import Clock
 from shared.config import Settings
 from shared.errors import DeadlineExceeded
-from shared.http import ManagedIdentity
+from shared.http import ManagedIdentity, Session
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
@@ -90,7 +90,7 @@ class Storage:
         self._settings = settings
         self._identity = identity
         self._clock = clock
-        self._session = requests.Session()
+        self._session = Session()
         adapter = HTTPAdapter(pool_maxsize=settings.max_concurrency)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)

@@ -18,6 +18,7 @@ from shared.http.response import (
 )
 from shared.http.retry import RETRIED, THROTTLES, backoff
 from shared.http.service import Service, Tokens
+from shared.http.session import Session
 
 __all__ = [
     "ATTEMPTS",
@@ -36,6 +37,7 @@ __all__ = [
     "Request",
     "Response",
     "Service",
+    "Session",
     "Tokens",
     "backoff",
     "divide",

@@ -1,9 +1,6 @@
-"""One request over HTTP, and nothing remembered: no redirect, no cookie, no other credentials."""
+"""One request over HTTP, within a limit of time and size."""
 
 from dataclasses import replace
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -15,14 +12,13 @@ from shared.http.connections import mount, read_body
 from shared.http.exchange import exchange, within
 from shared.http.request import Request
 from shared.http.response import Response, evidence_of
+from shared.http.session import Session
 
 READ_SECONDS = 30.0
 """Longest silence of a service in the middle of an exchange."""
 
 ATTEMPT_SECONDS = 60.0
 """Longest exchange, from name resolution to the last byte."""
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Transport:
@@ -36,7 +32,7 @@ class Transport:
 
     def __init__(self, *, connections: int, user_agent: str, clock: Clock) -> None:
         self._clock = clock
-        self._session = _Session()
+        self._session = Session()
         self._session.headers["User-Agent"] = user_agent
         # What is not named here is not understood: unpacking must be bounded for each of them.
         self._session.headers["Accept-Encoding"] = "gzip, deflate"
@@ -94,25 +90,6 @@ class Transport:
             evidence = replace(asked, status=status, message="response too large")
             return Response(status, headers, b"", evidence, oversize=True)
         return Response(status, headers, body, evidence_of(asked, status, headers, body))
-
-
-class _Session(requests.Session):
-    """A session that takes nothing from a response into the next request."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-        """Nowhere: requests looks for the next URL even when told not to follow it."""
-        return None
-
-    def merge_environment_settings(self, url: Any, *arguments: Any, **options: Any) -> Any:
-        """Proxies of the environment are for other machines than this one."""
-        settings = super().merge_environment_settings(url, *arguments, **options)
-        if urlsplit(str(url)).hostname in _LOOPBACK:
-            settings["proxies"] = {}
-        return settings
 
 
 class _Bearer(requests.auth.AuthBase):

@@ -1,5 +1,6 @@
-"""How long storage is waited for: never past the caller's deadline, on the program's clock."""
+"""How storage is asked: never past the caller's deadline, and as nobody else."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,3 +84,19 @@ def test_an_answer_is_waited_for_within_the_time(
     monkeypatch.setattr(HTTPAdapter, "send", send)
     app.checkpoint(deadline=clock.monotonic() + left).load("6e")
     assert timeouts == [pytest.approx(expected)]
+
+
+def test_the_machine_lends_no_credentials_and_no_proxy(
+    azurite: Azurite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A .netrc file would replace the signature, and a proxy does not reach this machine."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password secret\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    checkpoint = program(azurite).checkpoint()
+    checkpoint.prepare()
+    assert checkpoint.load("6e").records == {}

@@ -223,7 +223,7 @@ def test_storage_that_may_only_be_read(served: Make, azurite: Azurite) -> None:
     before = here.world.blobs()
     sas = generate_container_sas(
         ACCOUNT,
-        here.world.container,
+        here.world.settings["CHECKPOINT_CONTAINER"],
         account_key=KEY,
         permission=ContainerSasPermissions(read=True, list=True),
         expiry="2100-01-01T00:00:00Z",

@@ -66,7 +66,7 @@ class Judge(Oracle):
     def lies(self) -> list[str]:
         """Claims of records that are false, but for what was changed by hand after them."""
         self.look()
-        files = self._files()
+        files = self._world.files()
         return [
             record.upn
             for user_id, record in self._world.records().items()

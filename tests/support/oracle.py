@@ -55,7 +55,9 @@ def is_in_scope(person: Person) -> bool:
 
 
 class Oracle:
-    """Remembers what was there before the program's first write; make it right after the world.
+    """Remembers what was there before the program's first write.
+
+    Make it right after the world; of a settled one it knows what was there before.
 
     Args:
         world: to judge.
@@ -64,7 +66,7 @@ class Oracle:
     def __init__(self, world: World) -> None:
         self._world = world
         self._tenant = world.tenant
-        self._before = self._files()
+        self._before = world.files() if world.files_before is None else world.files_before
         self.photos: dict[str, bytes] = {}
         self.look()
 
@@ -90,7 +92,7 @@ class Oracle:
     def false_claims(self) -> list[str]:
         """Records that claim a picture which SharePoint does not hold or does not show."""
         self.look()
-        files = self._files()
+        files = self._world.files()
         return [
             record.upn
             for user_id, record in self._world.records().items()
@@ -107,7 +109,7 @@ class Oracle:
         }
         return [
             path
-            for path, content in self._files().items()
+            for path, content in self._world.files().items()
             if self._before.get(path) != content and path not in known
         ]
 
@@ -148,7 +150,7 @@ class Oracle:
         profile = self._tenant.sharepoint.profile(person.id)
         url = unquote(profile.get("PictureURL", ""))
         visible = profile.get("SPS-PicturePlaceholderState", "0") in {"", "0"}
-        return "/User Photos/" in url and visible and url not in self._files()
+        return "/User Photos/" in url and visible and url not in self._world.files()
 
     def _is_true(self, user_id: str, record: Record, files: dict[str, bytes]) -> bool:
         photo = record.photo
@@ -163,14 +165,6 @@ class Oracle:
         profile = self._tenant.sharepoint.profile(user_id)
         state = profile["SPS-PicturePlaceholderState"]
         return (profile["PictureURL"], state) == (photo.location.picture_url, "0")
-
-    def _files(self) -> dict[str, bytes]:
-        """Every file of every My Site host by URL, not encoded."""
-        return {
-            f"{self._tenant.url(origin)}{path}": content
-            for origin, library in self._tenant.sharepoint.library.items()
-            for path, content in library.contents().items()
-        }
 
 
 def _paths(location: ThumbnailLocation) -> list[str]:

@@ -1,12 +1,10 @@
-"""Killing the program at a request, and putting a world back to how it was before.
+"""Killing the program at a request.
 
 The death is that of a process: at the chosen request nothing more is sent, to Graph, SharePoint,
 identity or storage, and no clean-up of the program gets through.
 """
 
-import copy
 import threading
-import uuid
 from contextlib import suppress
 from typing import Any, Self
 
@@ -74,44 +72,6 @@ class Death:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         self._patch.undo()
         return kind is Killed
-
-
-class Past:
-    """How a world was at one moment.
-
-    Args:
-        world: as it is now.
-    """
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._time = world.clock.monotonic()
-        estate = world.tenant.sharepoint
-        self._profiles = copy.deepcopy(estate.profiles._stored)
-        self._libraries = {
-            origin: (copy.deepcopy(library._root), list(library.recycle_bin))
-            for origin, library in estate.library.items()
-        }
-        self._blobs = {
-            name: content
-            for name, content in world.blobs().items()
-            if name == "run.json" or name.startswith("state/")
-        }
-
-    def restore(self) -> None:
-        """Make it so again, with a container of its own, so that no lease is left over."""
-        world, estate = self._world, self._world.tenant.sharepoint
-        estate._profiles._stored = copy.deepcopy(self._profiles)
-        for origin, (root, recycled) in self._libraries.items():
-            estate._libraries[origin]._root = copy.deepcopy(root)
-            estate._libraries[origin].recycle_bin[:] = recycled
-        world.clock._passed = self._time
-        world.tenant.tape.clear()
-        world.settings["CHECKPOINT_CONTAINER"] = f"test-{uuid.uuid4().hex}"
-        app = world.app()
-        app.checkpoint().prepare()
-        for name, content in self._blobs.items():
-            app.container.upload_blob(name, content)
 
 
 def free_lease(world: World) -> None:

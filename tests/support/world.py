@@ -4,7 +4,7 @@ import json
 import os
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Self
@@ -23,6 +23,8 @@ from shared.model import Outcome
 from shared.photos import pipeline
 from shared.sync import nightly, on_demand
 from shared.sync.user_sync import Result
+from tests.support.blob_requests import read_blobs
+from tests.support.past import Past
 
 NIGHT_SECONDS = 24 * 3600.0
 
@@ -30,6 +32,9 @@ _render = pipeline.render
 # The worlds of all tests have the same few faces, and the same photo gives the same thumbnails,
 # which tests of photos prove. Rendering would be a third of the time of a first night.
 _render_each_photo_once = lru_cache(maxsize=512)(_render)
+_STORAGE = ("AzureWebJobsStorage", "CHECKPOINT_CONTAINER")
+_settled: dict[Hashable, Past] = {}
+"""Worlds of this process after their first night, by their people."""
 
 
 class World:
@@ -41,6 +46,12 @@ class World:
         plain: everybody has a mailbox, a profile and a good photo.
         shards: so many blobs hold the records of all; fewer make a test faster.
         settings: application settings over the defaults.
+        settled: the first night is over. It ran with the default settings, in this world or in one
+            like it, of which this one takes over the records and what SharePoint holds.
+
+    Attributes:
+        files_before: what SharePoint held before the program's first write, by URL; known of a
+            settled world only.
     """
 
     def __init__(
@@ -54,18 +65,21 @@ class World:
         quirks: Quirks | None = None,
         quotas: Quotas | None = None,
         settings: Mapping[str, str] | None = None,
+        settled: bool = False,
     ) -> None:
         self.clock = VirtualClock()
         self.tenant = Tenant(
             users=users, seed=seed, plain=plain, clock=self.clock, quirks=quirks, quotas=quotas
         )
         _gather(self.tenant, shards)
-        self.container = f"test-{uuid.uuid4().hex}"
+        self.account_url = azurite.blob_url
         self.settings: dict[str, str] = {
             "AzureWebJobsStorage": azurite.connection_string,
-            "CHECKPOINT_CONTAINER": self.container,
             **(settings or {}),
         }
+        self.new_container()
+        self.files_before: dict[str, bytes] | None = None
+        self._like = (users, seed, plain, shards, repr(quirks), repr(quotas)) if settled else None
         self.lease_seconds = 0.0
         """What the program's lease is timed by; whoever freezes a host moves it."""
         self._app: App | None = None
@@ -79,7 +93,26 @@ class World:
         for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
             os.environ[name] = tenant[name]
         pipeline.render = _render_each_photo_once
+        if self._like:
+            self._settle(self._like)
         return self
+
+    def _settle(self, like: Hashable) -> None:
+        self.files_before = self.files()
+        if like not in _settled:
+            wanted, self.settings = (
+                self.settings,
+                {
+                    name: value
+                    for name, value in self.settings.items()
+                    if name in {*self.tenant.settings(), *_STORAGE}
+                },
+            )
+            run = self.fire()
+            assert (run.status, run.count_of(Outcome.FAILED)) == ("completed", 0)
+            self.settings = wanted
+            _settled[like] = Past(self)
+        _settled[like].restore(self)
 
     def __exit__(self, *_: object) -> None:
         os.environ.clear()
@@ -145,9 +178,20 @@ class World:
 
     def blobs(self, prefix: str = "") -> dict[str, bytes]:
         """Content of the container's blobs by name."""
-        container = self.app().container
-        names = list(container.list_blob_names(name_starts_with=prefix))
-        return {name: container.download_blob(name).readall() for name in names}
+        return read_blobs(self.account_url, self.settings["CHECKPOINT_CONTAINER"], prefix)
+
+    def new_container(self) -> str:
+        """Go on with a container that does not exist yet; its name."""
+        self.settings["CHECKPOINT_CONTAINER"] = f"test-{uuid.uuid4().hex}"
+        return self.settings["CHECKPOINT_CONTAINER"]
+
+    def files(self) -> dict[str, bytes]:
+        """Every file of every My Site host by URL, not encoded."""
+        return {
+            f"{self.tenant.url(origin)}{path}": content
+            for origin, library in self.tenant.sharepoint.library.items()
+            for path, content in library.contents().items()
+        }
 
     def operations(self) -> Counter[str]:
         """How often each operation is on the tape."""

@@ -26,9 +26,8 @@ def twelve_fail(here: World, operation: str) -> str:
 @pytest.mark.parametrize("meanwhile", ["new photo", "removed"])
 def test_a_call_for_the_healthy_user_meanwhile(world: Make, operation: str, meanwhile: str) -> None:
     """Promise 6: what a call has just written for that user is not written over for good."""
-    here = world(users=40, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1"})
+    here = world(users=40, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1"}, settled=True)
     oracle = Oracle(here)
-    here.fire()
     healthy = twelve_fail(here, operation)
 
     def act() -> None:
@@ -50,9 +49,8 @@ def test_a_call_for_the_healthy_user_meanwhile(world: Make, operation: str, mean
 
 def test_a_damaged_answer_is_not_written_back(world: Make) -> None:
     """What SharePoint answers for the healthy user's file is never uploaded: it may be cut off."""
-    here = world(users=40, shards=1)
+    here = world(users=40, shards=1, settled=True)
     oracle = Oracle(here)
-    here.fire()
     healthy = twelve_fail(here, "file.upload")
     here.tenant.faults.add(Fault("truncate_clean", operation="file.read", times=None))
     run = here.night()
@@ -66,9 +64,8 @@ def test_a_damaged_answer_is_not_written_back(world: Make) -> None:
 
 def test_a_shard_that_somebody_saved_meanwhile_is_left_as_it_is(world: Make) -> None:
     """The claim comes back only while nobody else can have seen the withdrawn record."""
-    here = world(users=40, shards=1)
+    here = world(users=40, shards=1, settled=True)
     oracle = Oracle(here)
-    here.fire()
     healthy = twelve_fail(here, "file.upload")
     bystander = here.ids()[20]
 
@@ -90,8 +87,7 @@ def test_a_shard_that_somebody_saved_meanwhile_is_left_as_it_is(world: Make) -> 
 
 def test_a_photo_that_cannot_be_read_tells_nothing_about_sharepoint(world: Make) -> None:
     """Three are refused, and Graph gives no healthy user's photo: no permission is said to miss."""
-    here = world(users=40, shards=1, settings={"MAX_CONCURRENCY": "1"})
-    here.fire()
+    here = world(users=40, shards=1, settings={"MAX_CONCURRENCY": "1"}, settled=True)
     fine, *sick = here.ids()[:4]
     for user_id in (fine, *sick):
         here.tenant.directory.set_photo(user_id, jpeg())

@@ -26,8 +26,7 @@ def late(here: World, operation: str) -> Fault:
 
 def interrupted_in_clearing(world: Make) -> World:
     """A run that was to remove eight pictures, and ended in the middle of the first."""
-    here = world(users=8, shards=4, settings=ONCE)
-    here.fire()
+    here = world(users=8, shards=4, settings=ONCE, settled=True)
     for user_id in here.ids():
         here.tenant.directory.remove_photo(user_id)
     late(here, "profile.write")
@@ -55,8 +54,7 @@ def test_removals_can_be_stopped_in_the_middle(
 
 def interrupted_before_clearing(world: Make, mode: str = "false", **settings: str) -> World:
     """A run that has counted three photos as gone, and ended while it read another one."""
-    here = world(users=40, shards=4, settings={**ONCE, **settings})
-    here.fire()
+    here = world(users=40, shards=4, settings={**ONCE, **settings}, settled=True)
     for user_id in here.ids()[:3]:
         here.tenant.directory.remove_photo(user_id)
     here.tenant.directory.set_photo(here.ids()[20], jpeg())
@@ -100,8 +98,9 @@ def test_leavers_who_are_due_after_midnight(world: Make) -> None:
 
     One left five days ago. Fifteen more left four days ago, and midnight comes during the run.
     """
-    here = world(users=40, shards=1, settings={"LEAVER_DAYS": "5", "REMOVAL_LIMIT": "12"})
-    here.fire()
+    here = world(
+        users=40, shards=1, settings={"LEAVER_DAYS": "5", "REMOVAL_LIMIT": "12"}, settled=True
+    )
     now = datetime.fromtimestamp(here.clock.time(), UTC)
     midnight = (now + timedelta(days=6)).replace(hour=0, minute=0, second=0)
     today = midnight.date() - timedelta(days=1)
@@ -122,8 +121,7 @@ def test_leavers_who_are_due_after_midnight(world: Make) -> None:
 
 def test_a_picture_on_a_host_of_the_past(world: Make) -> None:
     """Promise 9: a record of a host that is not the tenant's any more stops no run's removals."""
-    here = world(users=6, shards=1, settings=ONCE)
-    here.fire()
+    here = world(users=6, shards=1, settings=ONCE, settled=True)
     old, other = here.ids()[:2]
     edit(here, old, lambda record: record["photo"].update(host="https://old-my.sharepoint.com"))
     for user_id in (old, other):

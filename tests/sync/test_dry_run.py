@@ -93,8 +93,7 @@ def test_the_limit_counts_the_photos_of_earlier_runs(world: Make) -> None:
 
 def test_a_broken_shard_stays_where_it_is(world: Make) -> None:
     """A dry run changes no checkpoint; a copy is kept for people to look at."""
-    here = world(users=10, shards=1)
-    here.fire()
+    here = world(users=10, shards=1, settled=True)
     here.app().container.upload_blob("state/00.json", b"{", overwrite=True)
     here.clock.advance(86_400)
     run = here.fire(DRY_RUN="true")

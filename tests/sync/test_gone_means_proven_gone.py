@@ -59,9 +59,8 @@ def test_an_unknown_404_proves_nothing(world: Make, error: PhotoError) -> None:
 @pytest.mark.parametrize("force", [True, False], ids=["forced", "unforced"])
 def test_bytes_that_answer_an_unknown_404(world: Make, force: bool, body: str) -> None:
     """A3: a version is there and only the bytes answer 404: the picture stays."""
-    here = world(users=4, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1"})
+    here = world(users=4, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1"}, settled=True)
     oracle = Oracle(here)
-    here.fire()
     user_id = here.ids()[1]
     fault = here.tenant.faults.add(
         Fault("status", operation="photo.bytes", person=user_id, status=404, times=None)
@@ -81,8 +80,7 @@ def test_bytes_that_answer_an_unknown_404(world: Make, force: bool, body: str) -
 @pytest.mark.parametrize("code", KNOWN)
 def test_a_known_code_means_no_photo(world: Make, code: str) -> None:
     """Each of the four codes of the contract is believed: the picture is cleared."""
-    here = world(users=4, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1"})
-    here.fire()
+    here = world(users=4, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1"}, settled=True)
     person = here.tenant.directory.people[here.ids()[0]]
     person.photo_error = PhotoError(code=code)
     assert outcomes(here.night()) == {"unchanged": 3, "removed": 1}
@@ -91,8 +89,7 @@ def test_a_known_code_means_no_photo(world: Make, code: str) -> None:
 
 def test_calls_confirm_nothing(world: Make) -> None:
     """A7: 12 removals are held back by the limit; 12 unforced calls remove none of them."""
-    here = world(users=40, shards=1, settings={"REMOVAL_LIMIT": "11"})
-    here.fire()
+    here = world(users=40, shards=1, settings={"REMOVAL_LIMIT": "11"}, settled=True)
     whose = here.ids()[:12]
     for user_id in whose:
         here.tenant.directory.remove_photo(user_id)
@@ -114,8 +111,7 @@ def test_calls_confirm_nothing(world: Make) -> None:
 
 def test_a_call_after_the_nights_agreed(world: Make) -> None:
     """What the nightly runs have confirmed, and held back nothing of, an unforced call removes."""
-    here = world(users=6, shards=1)
-    here.fire()
+    here = world(users=6, shards=1, settled=True)
     user_id = here.ids()[0]
     here.tenant.directory.remove_photo(user_id)
     here.night()

@@ -33,8 +33,9 @@ def files_of(here: World, user_id: str) -> list[str]:
 
 def left(world: Make, number: int = 1, users: int = 8, **settings: str) -> tuple[World, list[str]]:
     """A synchronized tenant some of whose users were deleted and noticed as leavers."""
-    here = world(users=users, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1", **settings})
-    here.fire()
+    here = world(
+        users=users, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1", **settings}, settled=True
+    )
     whose = here.ids()[1 : number + 1]
     for user_id in whose:
         here.tenant.directory.remove(user_id)
@@ -63,9 +64,8 @@ def test_files_and_record_go_after_the_days(world: Make) -> None:
 
 def test_who_comes_back_is_no_leaver(world: Make) -> None:
     """Restored after 29 days: files and record stay, and the days start anew the next time."""
-    here = world(users=8, shards=1)
+    here = world(users=8, shards=1, settled=True)
     oracle = Oracle(here)
-    here.fire()
     user_id = here.ids()[1]
     person = here.tenant.directory.people[user_id]
     here.tenant.directory.remove(user_id)
@@ -101,8 +101,7 @@ def test_who_is_back_between_decision_and_clearing_keeps_the_picture(world: Make
 
 def test_who_only_left_the_scope_is_never_touched(world: Make) -> None:
     """Blocked, without a license: still in the directory after a year, so all stays."""
-    here = world(users=8, shards=1)
-    here.fire()
+    here = world(users=8, shards=1, settled=True)
     user_id = here.ids()[1]
     here.tenant.directory.people[user_id].account_enabled = False
     here.tenant.directory.version += 1
@@ -115,8 +114,9 @@ def test_who_only_left_the_scope_is_never_touched(world: Make) -> None:
 
 def test_zero_means_never(world: Make) -> None:
     """LEAVER_DAYS=0: nobody is asked about, and nothing goes."""
-    here = world(users=8, shards=1, settings={"LEAVER_DAYS": "0", "REVERIFY_DAYS": "0"})
-    here.fire()
+    here = world(
+        users=8, shards=1, settings={"LEAVER_DAYS": "0", "REVERIFY_DAYS": "0"}, settled=True
+    )
     user_id = here.ids()[1]
     here.tenant.directory.remove(user_id)
     for nights in (1, 1, 1, 1, 1, 1, 1, 400):
@@ -128,8 +128,7 @@ def test_zero_means_never(world: Make) -> None:
 
 def test_files_named_after_a_person_stay(world: Make) -> None:
     """Files that version 1 named after a principal name may be somebody else's: only ours go."""
-    here = world(users=8, shards=1)
-    here.fire()
+    here = world(users=8, shards=1, settled=True)
     user_id = here.ids()[1]
     records = here.records()
     photo = records[user_id].photo

@@ -78,9 +78,8 @@ def test_a_new_photo_is_tried_at_once(world: Make) -> None:
 
 def test_a_failure_keeps_what_is_shown(world: Make) -> None:
     """Promise 8: an unusable photo leaves SharePoint as it was, and the claim with it."""
-    here = world(users=6, shards=1)
+    here = world(users=6, shards=1, settled=True)
     oracle = Oracle(here)
-    here.fire()
     someone = here.ids()[2]
     before = oracle.shown(someone)
     here.tenant.directory.set_photo(someone, b"\xff\xd8\xff no picture")
@@ -228,8 +227,7 @@ def test_a_poisoned_user_beside_good_ones_is_no_outage(world: Make) -> None:
 
 def test_a_few_users_refused_are_no_missing_permission(world: Make) -> None:
     """B3: on a quiet night only the refused users need a write; they fail, and nobody else."""
-    here = world(users=40, shards=2)
-    here.fire()
+    here = world(users=40, shards=2, settled=True)
     refused = here.ids()[:3]
     for user_id in refused:
         here.tenant.directory.set_photo(user_id, jpeg())
@@ -270,8 +268,7 @@ def test_an_internal_error(world: Make, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_quiet_night_after_an_outage_is_as_cheap_as_ever(world: Make) -> None:
     """One answer of Graph is enough to compare twenty a request again, also without any write."""
-    here = world(users=120, shards=1)
-    here.fire()
+    here = world(users=120, shards=1, settled=True)
     down = here.tenant.faults.add(Fault("status", operation="photo.batch", times=None))
     here.clock.advance(86_400)
     here.stopped()

@@ -155,8 +155,7 @@ def test_looks_are_counted_over_all_firings(world: Make) -> None:
 
     Not who was about to be looked at when the time was up, nor who has to wait for another night.
     """
-    here = world(users=60, shards=2)
-    here.fire()
+    here = world(users=60, shards=2, settled=True)
     here.clock.advance(40 * 86_400)
     here.tenant.tape.clear()
     slow(here, 2, "photo.bytes")

@@ -18,8 +18,9 @@ HOUR = 3600.0
 
 def half_gone(world: Make, **settings: str) -> World:
     """A synchronised tenant in which three photos went, removals needing no confirmation."""
-    here = world(users=40, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1", **settings})
-    here.fire()
+    here = world(
+        users=40, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1", **settings}, settled=True
+    )
     for user_id in here.ids()[:3]:
         here.tenant.directory.remove_photo(user_id)
     return here

@@ -25,9 +25,8 @@ USERS = 3
 @pytest.fixture
 def synced(world: Make) -> tuple[World, Oracle]:
     """A world a night after everybody was written."""
-    here = world(users=USERS)
+    here = world(users=USERS, settled=True)
     oracle = Oracle(here)
-    oracle.verify(here.fire())
     here.clock.advance(NIGHT_SECONDS)
     here.tenant.tape.clear()
     return here, oracle
@@ -165,9 +164,8 @@ def test_storage_fails(
 ) -> None:
     """Wherever storage fails: a typed error without a secret, no false claim, and it heals."""
     method, part, nth = request_
-    here = world(users=USERS)
+    here = world(users=USERS, settled=True)
     oracle = Oracle(here)
-    here.fire()
     here.clock.advance(NIGHT_SECONDS)
     for number, user in enumerate(here.ids()):
         here.tenant.directory.set_photo(user, jpeg((number, 20, 200), 100))

@@ -26,8 +26,7 @@ def test_the_cause_is_named(world: Make, operation: str) -> None:
 
 def stopped_night(world: Make) -> tuple[World, Fault]:
     """A tenant that was synchronized, and a night in which Graph answers nobody."""
-    here = world(users=200, shards=4)
-    here.fire()
+    here = world(users=200, shards=4, settled=True)
     down = here.tenant.faults.add(Fault("status", operation="photo.batch", times=None))
     here.clock.advance(NIGHT_SECONDS)
     here.stopped()

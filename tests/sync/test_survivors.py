@@ -49,9 +49,11 @@ def test_lines_are_saved_before_they_are_counted(
 def test_the_limit_is_of_the_photos_before_the_first_removal(world: Make) -> None:
     """Removals that an earlier firing of the run made count in what the percentage is of."""
     here = world(
-        users=24, shards=1, settings={**ONCE, "REMOVAL_LIMIT": "50%", "MAX_CONCURRENCY": "1"}
+        users=24,
+        shards=1,
+        settings={**ONCE, "REMOVAL_LIMIT": "50%", "MAX_CONCURRENCY": "1"},
+        settled=True,
     )
-    here.fire()
     without_photo(here, 12)
     throttled = Fault("status", operation="profile.write", status=429, retry_after=3000, times=None)
     here.tenant.faults.add(
@@ -76,9 +78,8 @@ def test_the_limit_is_of_the_photos_before_the_first_removal(world: Make) -> Non
 
 def test_removals_end_with_the_time_budget(world: Make) -> None:
     """Thirty removals of five seconds each: the firing ends in time, the next ones go on."""
-    here = world(users=40, shards=1, settings={**ONCE, "REMOVAL_LIMIT": "100%"})
+    here = world(users=40, shards=1, settings={**ONCE, "REMOVAL_LIMIT": "100%"}, settled=True)
     oracle = Oracle(here)
-    here.fire()
     without_photo(here, 30)
     here.tenant.faults.add(
         Fault(
@@ -108,8 +109,7 @@ def test_removals_end_with_the_time_budget(world: Make) -> None:
 
 def test_half_of_the_time_is_for_looks(world: Make) -> None:
     """Up to half of the budget photos that did not change are looked at, and no longer."""
-    here = world(users=60, shards=1)
-    here.fire()
+    here = world(users=60, shards=1, settled=True)
     here.clock.advance(60 * 86_400)
     fault = here.tenant.faults.add(
         Fault("call", operation="photo.batch", nth=1, action=lambda: here.clock.advance(0.45 * 600))
@@ -121,8 +121,7 @@ def test_half_of_the_time_is_for_looks(world: Make) -> None:
 
 def test_a_broken_run_is_not_taken_for_none(world: Make) -> None:
     """It is kept for people to look at, and nothing is removed in the run that replaces it."""
-    here = world(users=12, shards=1, settings=ONCE)
-    here.fire()
+    here = world(users=12, shards=1, settings=ONCE, settled=True)
     without_photo(here, 2)
     here.app().container.upload_blob("run.json", b'{"schema":1,"counts":', overwrite=True)
     run = here.night()
@@ -135,9 +134,8 @@ def test_a_broken_run_is_not_taken_for_none(world: Make) -> None:
 
 def test_the_oracle_sees_a_profile_that_names_a_file_which_is_gone(world: Make) -> None:
     """Also of a user whose photo is gone: a browser would show a broken image."""
-    here = world(users=4, shards=1)
+    here = world(users=4, shards=1, settled=True)
     oracle = Oracle(here)
-    here.fire()
     user_id = here.ids()[0]
     person = here.tenant.directory.people[user_id]
     here.tenant.directory.remove_photo(user_id)
