@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from tests.support.sampling import THOROUGH
 from tests.support.world import World
 
-STRIDE = 1 if THOROUGH else 9
+STRIDE = 1 if THOROUGH else 17
 """It kills at every n-th request."""
 
 

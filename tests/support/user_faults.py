@@ -18,6 +18,7 @@ from tests.support.failure_kinds import (
     HALF,
     LOCKED,
     ONCE,
+    ONE,
     PASSING,
     TOKENS,
     U401,
@@ -26,6 +27,7 @@ from tests.support.failure_kinds import (
     Row,
 )
 from tests.support.oracle import Oracle
+from tests.support.sampling import sample
 from tests.support.world import NIGHT_SECONDS, World, jpeg, outcomes
 
 LONG = {"TIME_BUDGET_SECONDS": "3300", "MAX_CONCURRENCY": "2"}
@@ -71,14 +73,22 @@ def colours() -> Iterator[tuple[int, int, int]]:
 
 
 def cells(calls: Iterable[str], lasts: str, groups: Iterable[str] = ()) -> list[Cell]:
-    """All cells of these calls, or those of some groups of faults."""
+    """Cells of these calls, or those of some groups of faults.
+
+    Of faults that read the same, some for each call, for the next call others.
+    """
     return [
         Cell(call, group, name, lasts)
         for call in calls
         for group in CALLS[call].groups
         if group in (groups or _ordinary(call))
-        for name in GROUPS[group]
+        for name in names_for(call, group, lasts)
     ]
+
+
+def names_for(call: str, group: str, lasts: str) -> list[str]:
+    """Faults of a group to try at a call."""
+    return sample(GROUPS[group], 3, list(CALLS).index(call) + (lasts == ONE))
 
 
 def _ordinary(call: str) -> tuple[str, ...]:

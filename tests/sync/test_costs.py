@@ -47,7 +47,7 @@ def test_an_unchanged_user_costs_at_most_0_053_requests(world: Make) -> None:
 
 def test_an_unchanged_night_writes_no_state(world: Make, blob_writes: Counter[str]) -> None:
     """Only the run's own documents are written."""
-    here = world(users=100, settled=True)
+    here = world(users=100, shards=4, settled=True)
     blob_writes.clear()
     run = here.night()
     assert not [name for name in blob_writes if name.startswith("state/")]
@@ -60,7 +60,7 @@ def test_an_unchanged_night_writes_no_state(world: Make, blob_writes: Counter[st
 
 def test_a_changed_user_costs_five_requests(world: Make) -> None:
     """Photo, three uploads, one query; names and profiles are shared by twenty, tokens by all."""
-    here = world(users=100, settled=True)
+    here = world(users=100, shards=4, settled=True)
     here.night()
     unchanged = here.operations()
     here.tenant.population.change(25, seed=3)
@@ -78,7 +78,7 @@ def test_a_changed_user_costs_five_requests(world: Make) -> None:
 
 def test_first_seen_users_share_their_profile_reads(world: Make) -> None:
     """On a first run a profile costs a twentieth of a request, and the folder is looked up once."""
-    here = world(users=100)
+    here = world(users=100, shards=4)
     here.fire()
     operations = here.operations()
     assert operations["profile.batch"] == operations["user.batch"] == 100 / 20

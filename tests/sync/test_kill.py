@@ -15,6 +15,7 @@ from shared.checkpoint.runs import Run
 from tests.support.oracle import Oracle
 from tests.support.past import Past
 from tests.support.process_death import STRIDE, Death, free_lease
+from tests.support.sampling import sample
 from tests.support.world import World, jpeg, outcomes
 
 Make = Callable[..., World]
@@ -159,7 +160,7 @@ def test_killed_twice(day: Day) -> None:
         assert _shown_alike(outcomes(run)) == _shown_alike(day.counts)
 
 
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("share", sample([0.1, 0.3, 0.5, 0.7, 0.9], 2))
 def test_killed_on_the_first_run(world: Make, share: float) -> None:
     """A crash costs one slice at most, also when everything is new and many work at once."""
     here = world(users=60, plain=False, shards=2)

@@ -216,7 +216,7 @@ def test_a_profile_that_goes(world: Make) -> None:
 )
 def test_whatever_microsoft_answers(world: Make, quirks: Quirks) -> None:
     """Promises 1 and 2 hold for every answer that the real services may give."""
-    here = world(users=30, plain=False, shards=2, quirks=quirks)
+    here = world(users=20, plain=False, shards=1, quirks=quirks)
     oracle = Oracle(here)
     oracle.verify(here.fire())
     again = here.night()

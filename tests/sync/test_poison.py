@@ -113,7 +113,7 @@ def few_with_photo(here: World, number: int) -> None:
 def test_one_user_with_any_poison(world: Make, place: str) -> None:
     """Others are done in the same firing, within two minutes; the user fails, and heals later."""
     operation, kinds = PLACES[place]
-    kinds = dict(sample(kinds.items(), 3, list(PLACES).index(place)))
+    kinds = dict(sample(kinds.items(), 5, list(PLACES).index(place)))
     here = world(users=len(kinds) + 4, shards=1, settings={"MAX_CONCURRENCY": "2"})
     here.tenant.quirks.sized_photo_missing = False
     oracle = Oracle(here)
@@ -145,7 +145,7 @@ def test_one_user_with_any_poison(world: Make, place: str) -> None:
     oracle.verify(here.night(2))
 
 
-@pytest.mark.parametrize("users", [60, 400])
+@pytest.mark.parametrize("users", [60, 200])
 def test_a_batch_that_fails_because_of_one_user(world: Make, users: int) -> None:
     """B1: the batch is divided until the user is alone; all others are done the first night."""
     here = world(users=users, shards=4)

@@ -78,12 +78,9 @@ def test_the_report_of_a_resumed_run(world: Make) -> None:
 @pytest.mark.parametrize("seconds", [15, 20])
 def test_a_night_that_is_too_short_for_reading(world: Make, seconds: float) -> None:
     """Time is up while versions are read: nothing is lost and nothing is written."""
-    here = world(users=60, shards=2, settings=SLOW)
-    here.fire(TIME_BUDGET_SECONDS="1500")
+    here = world(users=60, shards=2, settings=SLOW, settled=True)
     here.clock.advance(86_400)
-    here.tenant.tape.clear()
     slow(here, seconds, "photo.batch")
-    here.settings.update(SLOW)
     runs = list(firings(here))
     assert len(runs) > 1
     assert outcomes(runs[-1]) == {"unchanged": 60}

@@ -158,7 +158,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("request_", "fault"), sample(product(REQUESTS, FAULTS), 2), ids=str)
+@pytest.mark.parametrize(("request_", "fault"), sample(product(REQUESTS, FAULTS), 4), ids=str)
 def test_storage_fails(
     world: Make, faults: BlobFaults, request_: tuple[str, str, int], fault: dict[str, object]
 ) -> None:

@@ -341,7 +341,7 @@ def test_all_histories_end_well(azurite: Azurite) -> None:
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=_LONG or (18 if THOROUGH else 8),
+            max_examples=_LONG or (18 if THOROUGH else 5),
             stateful_step_count=30 if _LONG else 14,
             derandomize=not _LONG,
             # Shrinking takes minutes; only the long form has them.

@@ -152,7 +152,7 @@ class Frozen:
             for moment in [*product(POINTS, ["after"]), *product(POINTS[-4:], ["before"])]
             for known in (True, False)
         ),
-        3,
+        5,
     ),
     ids=str,
 )
