@@ -20,7 +20,7 @@ from shared.checkpoint.runs import (
     next_run,
 )
 from shared.checkpoint.storage import Storage
-from shared.checkpoint.store import Checkpoint, Shard, shard_of
+from shared.checkpoint.store import SHARDS, Checkpoint, Shard, shard_of
 
 __all__ = [
     "CLEARING",
@@ -30,6 +30,7 @@ __all__ = [
     "INTERRUPTED",
     "LISTING",
     "RUNNING",
+    "SHARDS",
     "STOPPED",
     "SYNC",
     "USERS",

@@ -34,6 +34,9 @@ from shared.log import InvocationLog
 
 RUN = "run.json"
 
+SHARDS = 256
+"""Shards of the records: one for each pair of digits with which object ids begin."""
+
 SAVE_ATTEMPTS = 12
 """Each lost one is another writer's success, so that this many mean something else is wrong."""
 
@@ -42,7 +45,7 @@ TURN_SECONDS = 4.0
 its deadline still answers within a minute."""
 
 _SHARD = re.compile(r"state/([0-9a-f]{2})\.json")
-_turns = tuple(threading.RLock() for _ in range(256))
+_turns = tuple(threading.RLock() for _ in range(SHARDS))
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,13 @@ from itertools import accumulate
 from typing import Any, Protocol
 from uuid import UUID
 
-from shared.checkpoint import read_users
+from shared.checkpoint import SHARDS, read_users
 from shared.errors import BrokenState, FilterRefused, ListingExpired
 from shared.graph import Graph, Page
 from shared.model import User, is_object_id
 
 MEMBERS = "members"
 USERS = "users"
-
-SHARDS = 256
-"""First bytes of object ids."""
 
 LISTING_RESTARTS = 5
 """How often an expired next link may start the listing again in one firing."""

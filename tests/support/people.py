@@ -8,10 +8,10 @@ from io import BytesIO
 from typing import Any
 from uuid import UUID
 
-from shared.checkpoint import Photo, Record, iso
+from shared.checkpoint import SHARDS, Photo, Record, iso
 from shared.errors import Evidence, Unavailable
 from shared.model import Outcome, ThumbnailLocation, User
-from shared.sync.scope import SHARDS, Entries, Scope
+from shared.sync.scope import Entries, Scope
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC).timestamp()
 DAY = 86_400.0

@@ -5,8 +5,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Hashable, Mapping
-from contextlib import suppress
-from functools import lru_cache
+from contextlib import ExitStack, suppress
 from typing import Any, Self
 
 import pytest
@@ -20,18 +19,14 @@ from shared.checkpoint.records import parse_shard
 from shared.config import load
 from shared.errors import BrokenState, RunStopped
 from shared.model import Outcome
-from shared.photos import pipeline
 from shared.sync import nightly, on_demand
 from shared.sync.user_sync import Result
 from tests.support.blob_requests import read_blobs
 from tests.support.past import Past
+from tests.support.rendering import rendered_once
 
 NIGHT_SECONDS = 24 * 3600.0
 
-_render = pipeline.render
-# The worlds of all tests have the same few faces, and the same photo gives the same thumbnails,
-# which tests of photos prove. Rendering would be a third of the time of a first night.
-_render_each_photo_once = lru_cache(maxsize=512)(_render)
 _STORAGE = ("AzureWebJobsStorage", "CHECKPOINT_CONTAINER")
 _settled: dict[Hashable, Past] = {}
 """Worlds of this process after their first night, by their people."""
@@ -84,6 +79,7 @@ class World:
         """What the program's lease is timed by; whoever freezes a host moves it."""
         self._app: App | None = None
         self._environ = dict(os.environ)
+        self._exit = ExitStack()
 
     def __enter__(self) -> Self:
         self.tenant.start()
@@ -92,7 +88,7 @@ class World:
         # The identity library reads these from the process, as it does in Azure.
         for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
             os.environ[name] = tenant[name]
-        pipeline.render = _render_each_photo_once
+        self._exit.enter_context(rendered_once())
         if self._like:
             self._settle(self._like)
         return self
@@ -100,14 +96,8 @@ class World:
     def _settle(self, like: Hashable) -> None:
         self.files_before = self.files()
         if like not in _settled:
-            wanted, self.settings = (
-                self.settings,
-                {
-                    name: value
-                    for name, value in self.settings.items()
-                    if name in {*self.tenant.settings(), *_STORAGE}
-                },
-            )
+            wanted = self.settings
+            self.settings = {name: wanted[name] for name in (*self.tenant.settings(), *_STORAGE)}
             run = self.fire()
             assert (run.status, run.count_of(Outcome.FAILED)) == ("completed", 0)
             self.settings = wanted
@@ -117,7 +107,7 @@ class World:
     def __exit__(self, *_: object) -> None:
         os.environ.clear()
         os.environ.update(self._environ)
-        pipeline.render = _render
+        self._exit.close()
         self.tenant.stop()
 
     def app(self, **changed: str) -> App:

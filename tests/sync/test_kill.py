@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 
 import pytest
 
 from local.support.azurite import Azurite
 from local.tenant import Fault
-from shared import photos
 from shared.checkpoint import iso
 from shared.checkpoint.records import dump_shard, parse_shard
 from shared.checkpoint.runs import Run
@@ -74,12 +72,7 @@ def _shown_alike(counts: dict[str, int]) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def day(azurite: Azurite) -> Iterator[Day]:
     """The day, with a run that nobody killed as its measure."""
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        World(azurite, users=60, plain=False, shards=2, settings=SETTINGS) as world,
-    ):
-        # The same few photos hundreds of times; making thumbnails sends nothing.
-        patch.setattr("shared.sync.user_sync.render", cache(photos.render))
+    with World(azurite, users=60, plain=False, shards=2, settings=SETTINGS) as world:
         oracle = Oracle(world)
         oracle.verify(world.fire())
         edited = make_eventful(world, oracle)

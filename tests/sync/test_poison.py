@@ -1,14 +1,12 @@
 """Promise 9: whatever is wrong with one user, or with forty, everybody else is done."""
 
 from collections.abc import Callable
-from functools import cache
 from itertools import product
 from typing import Any
 
 import pytest
 
 from local.tenant import Fault
-from shared import photos
 from shared.checkpoint import Run
 from tests.support.oracle import Oracle
 from tests.support.sampling import sample
@@ -77,12 +75,6 @@ PLACES = {
     "upload": ("file.upload", SINGLE),
     "profile": ("profile.write", SINGLE),
 }
-
-
-@pytest.fixture(autouse=True)
-def quick_photos(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each photo is made into thumbnails once."""
-    monkeypatch.setattr("shared.sync.user_sync.render", cache(photos.render))
 
 
 def poison(here: World, operation: str, user_id: str | None, **kind: Any) -> Fault:
