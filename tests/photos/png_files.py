@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tests.photos.pictures import HEIGHT, WIDTH
 
@@ -88,15 +88,21 @@ def _filtered(rows: list[bytes], pixel: int, filters: tuple[int, ...]) -> Iterat
     above = bytes(len(rows[0]))
     for number, row in enumerate(rows):
         kind = filters[number % len(filters)]
-        out = bytearray([kind])
-        for at, value in enumerate(row):
-            left = row[at - pixel] if at >= pixel else 0
-            corner = above[at - pixel] if at >= pixel else 0
-            up = above[at]
-            guess = (0, left, up, (left + up) // 2, _paeth(left, up, corner))[kind]
-            out.append((value - guess) & 255)
-        yield bytes(out)
+        yield bytes([kind]) + (_differences(kind, row, above, pixel) if kind else row)
         above = row
+
+
+def _differences(kind: int, row: bytes, above: bytes, pixel: int) -> bytes:
+    """Each byte less what the filter type guesses from its neighbors."""
+    before = bytes(pixel)
+    lefts, corners = before + row, before + above
+    guesses: Iterable[int] = (
+        lefts,
+        above,
+        ((left + up) // 2 for left, up in zip(lefts, above, strict=False)),
+        map(_paeth, lefts, above, corners),
+    )[kind - 1]
+    return bytes((value - guess) & 255 for value, guess in zip(row, guesses, strict=False))
 
 
 def _paeth(left: int, up: int, corner: int) -> int:
