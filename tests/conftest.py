@@ -14,6 +14,7 @@ from shared.checkpoint.store import Checkpoint
 from tests.support.blob_faults import BlobFaults, program
 from tests.support.log_threads import watched
 from tests.support.served_world import Served
+from tests.support.unmeasured import mark
 from tests.support.world import World
 
 
@@ -38,8 +39,9 @@ _LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first."""
+    """Long tests first; coverage of some only."""
     items.sort(key=lambda item: item.path.stem not in _LONG)
+    mark(items)
 
 
 @pytest.fixture(autouse=True)
