@@ -108,7 +108,7 @@ class Visitor:
 
     def says(self, selector: str, text: str) -> None:
         """Wait until an element says a text, and nothing else."""
-        expect(self.page.locator(selector)).to_have_text(text)
+        expect(self.page.locator(selector)).to_have_text(text, timeout=PATIENCE_MILLISECONDS)
 
     def width(self) -> int:
         """How wide the document is, scrolled-out parts included."""

@@ -44,6 +44,11 @@ def portal(
 class Site:
     """Serves the portal; use as a context manager.
 
+    Args:
+        core: the program behind it.
+        mode: of the sign-in layer.
+        clock: of the portal; the sign-in layer keeps to real time.
+
     Attributes:
         core: the program behind it.
         sign_in: the layer in front of it.
@@ -52,12 +57,12 @@ class Site:
         requests: method and path of every request, in order.
     """
 
-    def __init__(self, core: FakeCore, mode: Mode = Mode.CODE) -> None:
+    def __init__(self, core: FakeCore, mode: Mode = Mode.CODE, clock: Clock = time) -> None:
         self.core = core
         self.sign_in = SignIn(accounts(PEOPLE), mode)
         self.interrupt: Callable[[HttpRequest], HttpAnswer | None] | None = None
         self.requests: list[tuple[str, str]] = []
-        self._portal = portal(core)
+        self._portal = portal(core, clock=clock)
         self._server = Server(self._answer, 0)
         self.url = self._server.url
 

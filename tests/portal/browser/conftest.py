@@ -13,6 +13,18 @@ from tests.support.portal_browser import Visitor
 from tests.support.portal_core import FakeCore
 from tests.support.portal_site import Site
 
+_WITHOUT = (
+    # A new context opens a window, and for each window Chromium loads two pages into its address
+    # bar and keeps a process ready: nobody sees them, and they were half of the CPU time.
+    "WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "SpareRendererForSitePerProcess",
+    # The last list of features counts, so Playwright's own are repeated: plain HTTP stays plain,
+    # nothing is asked of the Internet, and navigation does what is waited for.
+    "HttpsUpgrades", "HttpsFirstBalancedModeAutoEnable", "OptimizationHints", "AimEnabled",
+    "NetworkTimeServiceQuerying", "PreconnectToSearch", "LensOverlay", "MediaRouter",
+    "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "PaintHolding",
+    "ThirdPartyStoragePartitioning", "AvoidCorsURLLoaderRestartOnRedirect",
+)  # fmt: skip
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
@@ -23,8 +35,9 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(why)
         pytest.skip(why)
+    flags = [*arguments(), "--disable-features=" + ",".join(_WITHOUT)]
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=arguments())
+        running = playwright.chromium.launch(executable_path=path, args=flags)
         yield running
         running.close()
 
