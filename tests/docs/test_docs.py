@@ -1,6 +1,7 @@
 """The manuals tell the truth, and say something about everything that an operator can meet."""
 
 import ast
+import functools
 import json
 import math
 import re
@@ -61,8 +62,13 @@ def table(text: str, heading: str) -> list[list[str]]:
     ]
 
 
-def sentences(path: Path) -> Iterator[str]:
+@functools.cache
+def sentences(path: Path) -> tuple[str, ...]:
     """Texts of a module that can reach an operator; of a composed one the longest fixed part."""
+    return tuple(_sentences(path))
+
+
+def _sentences(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text("utf-8"))
     skip = {
         id(node.value)

@@ -15,7 +15,7 @@ from tests.support.world import jpeg
 
 Make = Callable[..., Served]
 
-USERS = 25
+USERS = 6
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_a_night_and_a_call(
     served: Make, azurite_https: Azurite, tmp_path: Path, identity: str, storage: str
 ) -> None:
     """The timer function synchronizes everybody, a second firing nobody, a call the one."""
-    here = served(users=USERS, settings={"RUN_INTERVAL_HOURS": "0"})
+    here = served(users=USERS, shards=2, settings={"RUN_INTERVAL_HOURS": "0"})
     tenant = here.world.tenant
     store_by_token(here, azurite_https, tmp_path)
     if storage == "connection string":
@@ -146,17 +146,17 @@ def test_a_firing_that_finds_the_run_finished_does_nothing(served: Make) -> None
 
 def test_progress_can_be_read_while_the_run_goes_on(served: Make) -> None:
     """HTTP is answered during a run; the run's document is at most a window behind."""
-    here = served(users=60)
+    here = served(users=20, shards=4)
     seen = []
     here.world.tenant.faults.add(
-        Fault("call", operation="photo.bytes", nth=45, action=lambda: seen.append(here.get().json))
+        Fault("call", operation="photo.bytes", nth=15, action=lambda: seen.append(here.get().json))
     )
     here.fire()
     (middle,) = seen
     assert middle["run"]["status"] == "running"
-    assert middle["run"]["inScope"] == 60
-    assert middle["run"]["counts"]["updated"] < 60
-    assert here.get().json["run"]["counts"]["updated"] == 60
+    assert middle["run"]["inScope"] == 20
+    assert middle["run"]["counts"]["updated"] < 20
+    assert here.get().json["run"]["counts"]["updated"] == 20
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])

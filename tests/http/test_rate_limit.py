@@ -12,10 +12,13 @@ import pytest
 
 from local.support.clock import VirtualClock
 from shared.http.rate_limit import START_IN_FLIGHT, NoFreeSlot, PauseTooLong, RateLimiter
+from tests.support.sampling import THOROUGH
 
 FOREVER = float("inf")
 PATIENCE = 10
 """Real seconds after which a thread counts as stranded; reached only when a test fails."""
+REQUESTS = 15 if THOROUGH else 5
+"""Of each of the two hundred threads."""
 
 
 def _until(holds: Callable[[], bool]) -> None:
@@ -332,7 +335,7 @@ def test_two_hundred_threads_with_random_failures() -> None:
 
     def work(seed: int) -> None:
         chance = random.Random(seed)  # noqa: S311 - no secret
-        for _ in range(15):
+        for _ in range(REQUESTS):
             try:
                 with limiter.slot(clock.monotonic() + chance.choice([0.5, 20, 2000])) as slot:
                     seen.append(limiter.in_flight)
@@ -356,7 +359,7 @@ def test_two_hundred_threads_with_random_failures() -> None:
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
     assert not [thread for thread in threads if thread.is_alive()]
-    assert len(outcomes) == 200 * 15
-    assert outcomes.count("sent") > 1000
+    assert len(outcomes) == 200 * REQUESTS
+    assert outcomes.count("sent") > len(outcomes) / 3
     assert max(seen) <= 16
     assert (limiter.in_flight, limiter._units, limiter._waiting) == (0, 0, [])

@@ -16,7 +16,9 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
-from tests.infra.tools import ROOT, TIMEOUT_SECONDS, find, missing
+import pytest
+
+from tests.infra.tools import DOTNET, ROOT, TIMEOUT_SECONDS, find, missing
 
 INFRA = ROOT / "infra"
 SETS = Path(__file__).with_name("snapshots")
@@ -98,6 +100,7 @@ class Compiler:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, **DOTNET},
         )
 
     def __enter__(self) -> Self:
@@ -187,6 +190,10 @@ class Compiler:
         where = METADATA | metadata
         answer = self._ask("bicep/getSnapshot", path, metadata=where, externalInputs=None)
         return Deployment(json.loads(answer["snapshot"]))
+
+
+RUNNING = pytest.StashKey[Compiler]()
+"""Where a session of tests keeps the compiler."""
 
 
 def canonical(document: object) -> str:

@@ -3,22 +3,32 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.infra.compiler import Compiler
+from tests.infra.compiler import RUNNING, Compiler
 from tests.infra.directory import Directory, Served, serving
 from tests.infra.fake_az import Az
 from tests.infra.fake_az import serving as serving_az
-from tests.infra.tools import Script, missing
+from tests.infra.tools import DOTNET, Script, missing
 
 
 @pytest.fixture(scope="session")
-def compiler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compiler]:
-    """The Bicep CLI; the test is skipped where it is missing."""
-    with Compiler(tmp_path_factory.mktemp("compiler")) as compiler:
-        yield compiler
+def compiler(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compiler:
+    """The Bicep CLI; the test is skipped where it is missing.
+
+    Kept with the session, because this is a fixture of its own in each folder that imports it: the
+    CLI takes seconds to start and to read the templates.
+    """
+    config = request.config
+    if RUNNING not in config.stash:
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        started = Compiler(tmp_path_factory.mktemp("compiler"))
+        config.stash[RUNNING] = stack.enter_context(started)
+    return config.stash[RUNNING]
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +42,7 @@ def served() -> Iterator[Served]:
 def powershell() -> dict[str, str]:
     """Variables of a PowerShell that finds the module of the tests."""
     modules = Path(__file__).with_name("modules")
-    return {**os.environ, "PSModulePath": str(modules), "NO_COLOR": "1"}
+    return {**os.environ, **DOTNET, "PSModulePath": str(modules), "NO_COLOR": "1"}
 
 
 @pytest.fixture

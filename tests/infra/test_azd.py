@@ -1,5 +1,7 @@
 """What azd deploys and prints: commands that are right where they are run, and what is on."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,18 +74,28 @@ def az(directory: Directory) -> Az:
     return Az(directory, WITH_SITES)
 
 
-def provisioned(compiler: Compiler, name: str, values: dict[str, str]) -> Azd:
-    azd = Azd(compiler, name)
-    azd.set(SHAREPOINT_TENANT="contoso", **values)
-    azd.provision()
-    return azd
+type Provision = Callable[[dict[str, str]], Azd]
+
+
+@pytest.fixture(scope="module")
+def provisioned(compiler: Compiler) -> Provision:
+    """Provisions with these values, once for all tests: they only read what came of it."""
+
+    @functools.cache
+    def provision(values: frozenset[tuple[str, str]]) -> Azd:
+        azd = Azd(compiler, "prod")
+        azd.set(SHAREPOINT_TENANT="contoso", **dict(values))
+        azd.provision()
+        return azd
+
+    return lambda values: provision(frozenset(values.items()))
 
 
 @pytest.fixture(params=PRINTED)
-def printed(request: pytest.FixtureRequest, compiler: Compiler) -> tuple[Azd, Printed]:
+def printed(request: pytest.FixtureRequest, provisioned: Provision) -> tuple[Azd, Printed]:
     """Each of the deployments above."""
     expected = PRINTED[request.param]
-    return provisioned(compiler, request.param, expected.values), expected
+    return provisioned(expected.values), expected
 
 
 def test_the_hook_prints_the_command_for_bash(printed: tuple[Azd, Printed]) -> None:
@@ -106,11 +118,11 @@ def test_the_command_grants_what_this_deployment_needs(
 
 
 def test_the_hook_prints_the_command_for_powershell(
-    compiler: Compiler, served: Served, powershell: dict[str, str]
+    provisioned: Provision, served: Served, powershell: dict[str, str]
 ) -> None:
     """On Windows the hook prints the PowerShell command, and that command grants the roles."""
     pwsh = find("pwsh", "PWSH")
-    azds = {name: provisioned(compiler, f"ps-{name}", p.values) for name, p in PRINTED.items()}
+    azds = {name: provisioned(expected.values) for name, expected in PRINTED.items()}
     for name, azd in azds.items():
         assert azd.values["GRANT_COMMAND_POWERSHELL"] == PRINTED[name].powershell, name
     azd = azds["other-tenant"]
@@ -160,26 +172,26 @@ def test_the_hook_prints_the_command_for_powershell(
     ],
 )
 def test_what_was_switched_on_is_named(
-    compiler: Compiler, values: dict[str, str], expected: str
+    provisioned: Provision, values: dict[str, str], expected: str
 ) -> None:
     """A user who writes `yes` instead of `true` can see that it had no effect."""
-    azd = provisioned(compiler, "switched", values)
+    azd = provisioned(values)
     lines = azd.run_hook("postprovision", find("sh", "SH"))
     assert lines[0] == f"Switched on: {expected}."
 
 
-def test_the_portal_is_named_or_how_to_get_it(compiler: Compiler) -> None:
+def test_the_portal_is_named_or_how_to_get_it(provisioned: Provision) -> None:
     """The hook prints how to register the portal, or its address when it is registered."""
-    before = provisioned(compiler, "portal-before", {})
+    before = provisioned({})
     lines = before.run_hook("postprovision", find("sh", "SH"))
     assert lines[2] == (
         "For the portal, once, by the Entra administrator: infra/entra-portal/register.sh "
         f"--app-url {APP_URL} --principal-id {PRINCIPAL}"
     )
-    after = provisioned(compiler, "portal-after", {"PORTAL_CLIENT_ID": TARGET})
+    after = provisioned({"PORTAL_CLIENT_ID": TARGET})
     lines = after.run_hook("postprovision", find("sh", "SH"))
     assert lines[2] == f"Portal: {APP_URL}/api/portal"
-    there = provisioned(compiler, "portal-there", ELSEWHERE)
+    there = provisioned(ELSEWHERE)
     assert there.values["PORTAL_COMMAND"] == (
         f"{THERE}infra/entra-portal/register.sh --app-url {APP_URL}"
     )

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.infra.compiler import INFRA, METADATA, SETS, Compiler, CompilerError, canonical, names
-from tests.infra.tools import run
+from tests.infra.tools import DOTNET, run
 
 TEMPLATES = sorted(path.relative_to(INFRA).as_posix() for path in INFRA.rglob("*.bicep"))
 FILES = [
@@ -114,7 +114,7 @@ def test_the_command_gives_the_same(compiler: Compiler) -> None:
         *("--location", METADATA["location"], "--deployment-name", METADATA["deploymentName"]),
     ]
     command = [compiler.program, "snapshot", path, "--mode", "overwrite", *where]
-    done = run(command, cwd=compiler.root)
+    done = run(command, cwd=compiler.root, env={**os.environ, **DOTNET})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     made = json.loads((compiler.root / path).with_suffix(".snapshot.json").read_text("utf-8"))
     deployment = compiler.deployment("default")

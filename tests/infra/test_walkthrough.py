@@ -97,7 +97,7 @@ def everything_worked(cloud: Cloud, directory: Directory) -> None:
     assert [answer for answer in cloud.answers if answer[2] >= 300] == []
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def values(compiler: Compiler) -> dict[str, str]:
     """What a reader puts in; known once azd has deployed, which is what the commands begin with."""
     before = Azd(compiler, "prod")

@@ -11,6 +11,7 @@ from shared.sync.report import SUMMARY_FIELDS, SUMMARY_PREFIX, summary
 from tests.infra.compiler import INFRA, Compiler, Resource
 from tests.infra.kusto import problems
 from tests.infra.tools import ROOT
+from tests.support.sampling import sample
 
 QUERIES = {path.stem: path.read_text("utf-8") for path in sorted((INFRA / "queries").glob("*.kql"))}
 WORKBOOK = json.loads((INFRA / "workbook.json").read_text("utf-8"))
@@ -44,18 +45,19 @@ MISSPELLED = {
 
 
 def misspelled() -> dict[str, str]:
-    """Every query with one mistake of each kind that it has a place for."""
-    return {
+    """Every query with one mistake of each kind that it has a place for; a sample of them."""
+    found = {
         f"{name}, {kind}": broken
         for name, query in ALL.items()
         for kind, (pattern, replacement) in MISSPELLED.items()
         if (broken := re.sub(pattern, replacement, query, count=1, flags=re.MULTILINE)) != query
     }
+    return dict(sample(found.items(), every=4))
 
 
 @pytest.fixture(scope="session")
 def found() -> dict[str, list[str]]:
-    """What the language service says about every query, and about every misspelled one."""
+    """What the language service says about every query, and about the misspelled ones."""
     logged = json.loads(json.dumps(summary(RUN)))
     assert set(logged) == SUMMARY_FIELDS
     return problems({**ALL, **misspelled()}, logged)

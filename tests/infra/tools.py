@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 240
 """For one call of a tool; also on a busy machine, on which one takes many times as long."""
 
+DOTNET = {"DOTNET_TieredPGO": "0", "DOTNET_gcConcurrent": "0", "POWERSHELL_TELEMETRY_OPTOUT": "1"}
+"""Variables for Bicep and PowerShell, which live for seconds: what prepares for hours costs more
+than it brings."""
+
 
 def find(name: str, variable: str) -> str:
     """Path of a program; skips the test, or fails it where tools are required.

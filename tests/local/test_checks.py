@@ -1,9 +1,11 @@
 """`python -m local.checks`: what an administrator's shell is told about a deployed app."""
 
 import ast
+import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from local import checks
 from local.tenant.faults import Delivery
 from local.tenant.http import Response
 from local.tenant.quirks import Quirks
+from tests.infra.fake_az import serving
+from tests.support import fake_az_app
 from tests.support.admin_shell import Desk
 from tests.support.scripted_service import Loopback
 from tests.support.served_world import ROOT, Served
@@ -20,18 +24,31 @@ from tests.support.served_world import ROOT, Served
 Make = Callable[..., Served]
 
 
+def run_az(arguments: list[str]) -> tuple[int, str]:
+    """The stand-in for the Azure CLI in this process: exit status, and what is printed."""
+    try:
+        return 0, json.dumps(fake_az_app.main(arguments))
+    except SystemExit as ended:
+        return 1, f"{ended.code}\n"
+
+
 @pytest.fixture
 def desk(
     served: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> Callable[..., Desk]:
-    """Makes a desk before an app of one user, which asks as the user-assigned identity."""
+) -> Iterator[Callable[..., Desk]]:
+    """Makes a desk before an app of one user, which asks as the user-assigned identity.
 
-    def make(**arguments: Any) -> Desk:
-        return Desk(
-            served(users=1, settings={"PILOT": "true"}, **arguments), tmp_path, monkeypatch, capsys
-        )
+    Its `az` hands commands to this process: a Python for each of them would take most of the time.
+    """
+    with ExitStack() as stack:
 
-    return make
+        def make(**arguments: Any) -> Desk:
+            here = served(users=1, settings={"PILOT": "true"}, **arguments)
+            made = Desk(here, tmp_path, monkeypatch, capsys)
+            stack.enter_context(serving(run_az, tmp_path / "az"))
+            return made
+
+        yield make
 
 
 @pytest.fixture

@@ -73,6 +73,8 @@ def test_the_entry_point_is_known_before_its_file_is_read(
 def _interpreters() -> list[str]:
     """Other versions of Python on this machine, where they are found."""
     found = [shutil.which(f"python3.{minor}") for minor in (9, 10, 11, 12)]
+    # pyenv's shims are slow, and lead to what stands in its folder.
+    found = [path for path in found if path and Path(path).parent.name != "shims"]
     found += [str(path) for path in (Path.home() / ".pyenv/versions").glob("3.*/bin/python")]
     return [path for path in found if path]
 

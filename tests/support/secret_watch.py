@@ -1,6 +1,7 @@
 """Sees everything that leaves the program, to look for secrets in it."""
 
 import base64
+import functools
 import io
 import logging
 import traceback
@@ -104,6 +105,7 @@ class Eyes(logging.Handler):
         tokens.mint = watched  # type: ignore[method-assign]  # restored with the tenant's end
 
 
+@functools.cache
 def marked_photo(kind: str = "JPEG") -> bytes:
     """A good photo that carries the mark in its metadata, and in bytes that are not decoded."""
     image = Image.radial_gradient("L").convert("RGB").resize((648, 648))

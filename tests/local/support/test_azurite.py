@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,18 @@ from local.support.azurite import Azurite, AzuriteFailed
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[Azurite]:
-    """One emulator over http."""
-    with Azurite() as azurite:
-        yield azurite
+def over_https() -> Iterator[Azurite]:
+    """One emulator over https with bearer tokens, not started."""
+    azurite = Azurite(https=True)
+    yield azurite
+    azurite.stop()
 
 
-@pytest.fixture(scope="module")
-def secure() -> Iterator[Azurite]:
-    """One emulator over https with bearer tokens."""
-    with Azurite(https=True) as azurite:
-        yield azurite
+@pytest.fixture
+def secure(over_https: Azurite) -> Azurite:
+    """The same, running. It is not started for each test, because that takes more than a second."""
+    running = over_https.certificate is not None and over_https.certificate.exists()
+    return over_https if running else over_https.start()
 
 
 class Credential:
@@ -63,10 +65,10 @@ def service(azurite: Azurite, audience: str) -> BlobServiceClient:
     )
 
 
-def test_blobs_by_connection_string(plain: Azurite) -> None:
+def test_blobs_by_connection_string(azurite: Azurite) -> None:
     """Microsoft's SDK of today reads back what it wrote."""
-    with BlobServiceClient.from_connection_string(plain.connection_string) as client:
-        container = client.create_container("photos")
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as client:
+        container = client.create_container(f"photos-{uuid.uuid4()}")
         container.upload_blob("a", b"bytes")
         assert container.download_blob("a").readall() == b"bytes"
 
@@ -87,15 +89,15 @@ def test_token_of_another_audience_is_refused(secure: Azurite) -> None:
     assert caught.value.status_code == 403
 
 
-def test_nothing_stays_behind(nobody_listens: Callable[[str], bool]) -> None:
+def test_nothing_stays_behind(secure: Azurite, nobody_listens: Callable[[str], bool]) -> None:
     """After stop nobody listens, and the certificate's key is gone."""
-    azurite = Azurite(https=True).start()
-    assert azurite.certificate is not None
-    folder = azurite.certificate.parent
-    azurite.stop()
-    azurite.stop()
+    assert secure.certificate is not None
+    folder = secure.certificate.parent
+    assert folder.exists()
+    secure.stop()
+    secure.stop()
     assert not folder.exists()
-    assert nobody_listens(azurite.blob_url)
+    assert nobody_listens(secure.blob_url)
 
 
 def test_dies_with_its_parent(nobody_listens: Callable[[str], bool]) -> None:

@@ -179,10 +179,10 @@ def test_the_whole_bench() -> None:
 
 def test_nights_are_measured(azurite: Azurite, capsys: pytest.CaptureFixture[str]) -> None:
     """A first run, an unchanged night and an ordinary one of a small tenant."""
-    found = bench_nights.measure_nights(Steps(1), azurite, 40, first=True)
+    found = bench_nights.measure_nights(Steps(1), azurite, 20, first=True)
     assert found.first is not None
-    assert found.first["result"]["counts"]["updated"] == 40
-    assert found.unchanged["result"]["counts"]["unchanged"] == 40
+    assert found.first["result"]["counts"]["updated"] == 20
+    assert found.unchanged["result"]["counts"]["unchanged"] == 20
     assert found.ordinary["result"]["counts"]["updated"] == found.changed == 1
     assert found.ordinary["storage"]["most_writes_of_a_shard"] == 2
     bench_nights.print_nights([found], {"peak": 1})
