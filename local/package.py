@@ -150,7 +150,7 @@ def build(root: Path, output: Path) -> Path:
     entries += [(SITE_PACKAGES / path, data) for path, data in dependencies.items()]
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_suffix(".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+    with zipfile.ZipFile(partial, "w") as archive:
         for path, data in sorted(entries):
             info = zipfile.ZipInfo(path.as_posix(), _ZIP_EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
