@@ -1,6 +1,6 @@
 """Everything CI runs, in the order of cost; ends at the first failure.
 
-`python -m local.check` runs all (about twelve minutes on two cores), `--static` only checks that
+`python -m local.check` runs all (about seven minutes on two cores), `--static` only checks that
 start nothing (about half a minute), `--thorough` also every case of the large matrices and a kill
 at every request, of which else a sample runs (about half an hour).
 """
@@ -57,7 +57,7 @@ _PYTEST = ("pytest", "-q", "-n", _WORKERS, "--dist", "worksteal")
 _TESTS = (
     Check(
         "pytest",
-        "5 minutes, half an hour with --thorough",
+        "6 minutes, half an hour with --thorough",
         (*_PYTHON, *_PYTEST, "--cov", "--cov-report", "term"),
         "xdist",
     ),

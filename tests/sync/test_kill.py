@@ -156,9 +156,9 @@ def test_killed_twice(day: Day) -> None:
 @pytest.mark.parametrize("share", sample([0.1, 0.3, 0.5, 0.7, 0.9], 2))
 def test_killed_on_the_first_run(world: Make, share: float) -> None:
     """A crash costs one slice at most, also when everything is new and many work at once."""
-    here = world(users=60, plain=False, shards=2)
+    here = world(users=40, plain=False, shards=2)
     oracle = Oracle(here)
-    with Death(int(share * 220), after=True) as death:
+    with Death(int(share * 150), after=True) as death:
         here.fire()
     assert death.dead
     assert oracle.false_claims() == []

@@ -39,7 +39,7 @@ def firings(here: World, *, at_most: int = 40) -> Iterator[Run]:
 @pytest.mark.parametrize("concurrency", ["1", "8"])
 def test_a_run_over_several_firings(world: Make, concurrency: str) -> None:
     """Interrupted at the budget, whoever was not reached is deferred, everybody written once."""
-    here = world(users=60, plain=False, shards=2, settings=SLOW)
+    here = world(users=40, plain=False, shards=2, settings=SLOW)
     oracle = Oracle(here)
     started = here.clock.monotonic()
     slow(here)
@@ -67,7 +67,7 @@ def test_a_run_over_several_firings(world: Make, concurrency: str) -> None:
 
 def test_the_report_of_a_resumed_run(world: Make) -> None:
     """The last line of each user says how they ended, and the lines match the counts."""
-    here = world(users=60, plain=False, shards=2, settings=SLOW)
+    here = world(users=40, plain=False, shards=2, settings=SLOW)
     slow(here)
     *_, last = firings(here)
     ended = {line["id"]: line["outcome"] for line in here.lines(last)}

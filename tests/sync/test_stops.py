@@ -13,7 +13,7 @@ Make = Callable[..., World]
 @pytest.mark.parametrize("operation", ["photo.batch", "photo.bytes", "file.upload"])
 def test_the_cause_is_named(world: Make, operation: str) -> None:
     """Promise 10: stopped and named, also where many others were waiting for their turn."""
-    here = world(users=60, shards=1)
+    here = world(users=30, shards=1)
     here.tenant.faults.add(
         Fault("status", status=503, operation=operation, times=None, message="Out of order.")
     )
@@ -21,7 +21,7 @@ def test_the_cause_is_named(world: Make, operation: str) -> None:
     assert run.status == "stopped"
     assert "fails for everybody" in message
     assert "503" in message
-    assert outcomes(run) == {"deferred": 60}
+    assert outcomes(run) == {"deferred": 30}
 
 
 def stopped_night(world: Make) -> tuple[World, Fault]:
