@@ -53,12 +53,14 @@ _STATIC = (
 )
 # One more than there are cores, because browsers and other programs are waited for.
 _WORKERS = str(min(8, (os.cpu_count() or 1) + 1))
-_PYTEST = ("pytest", "-q", "-n", _WORKERS, "--dist", "worksteal")
 _TESTS = (
     Check(
         "pytest",
         "6 minutes, half an hour with --thorough",
-        (*_PYTHON, *_PYTEST, "--cov", "--cov-report", "term"),
+        (
+            *(*_PYTHON, "pytest", "-q", "-n", _WORKERS, "--dist", "worksteal"),
+            *("--cov", "--cov-report", "term"),
+        ),
         "xdist",
     ),
 )

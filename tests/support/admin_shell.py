@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ class Desk:
 
     Args:
         here: the app.
-        folder: for the stand-in of az and its state.
+        folder: of the stand-in of az, and for its state.
         monkeypatch: to set the environment.
         capsys: what was printed.
     """
@@ -59,10 +58,6 @@ class Desk:
             },
             "graph_token": tenant.tokens.mint(tenant.url("graph"), "admin", "admin", roles=admin),
         }
-        az = folder / "az"
-        fake = Path(__file__).with_name("fake_az_app.py")
-        az.write_text(f'#!/bin/sh\nexec "{sys.executable}" -E -S "{fake}" "$@"\n', "utf-8")
-        az.chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
         monkeypatch.setenv("FAKE_AZ_STATE", str(self.file))
         monkeypatch.delenv("PHOTO_SYNC_KEY", raising=False)

@@ -58,7 +58,3 @@ def graph(state: dict[str, Any], options: dict[str, str]) -> Any:
     except urllib.error.HTTPError as error:
         with error:
             sys.exit(f"ERROR: {error.reason}({error.read().decode()})")
-
-
-if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1:])))  # noqa: T201 - what the CLI does

@@ -28,6 +28,7 @@ from tests.support.rendering import rendered_once
 NIGHT_SECONDS = 24 * 3600.0
 
 _STORAGE = ("AzureWebJobsStorage", "CHECKPOINT_CONTAINER")
+_SCOPE = ("USER_FILTER", "SYNC_GROUP_ID")
 _settled: dict[Hashable, Past] = {}
 """Worlds of this process after their first night, by their people."""
 
@@ -41,8 +42,9 @@ class World:
         plain: everybody has a mailbox, a profile and a good photo.
         shards: so many blobs hold the records of all; fewer make a test faster.
         settings: application settings over the defaults.
-        settled: the first night is over. It ran with the default settings, in this world or in one
-            like it, of which this one takes over the records and what SharePoint holds.
+        settled: the first night is over. It ran with the default settings but for the scope, in
+            this world or in one like it, of which this one takes over the records and what
+            SharePoint holds.
 
     Attributes:
         files_before: what SharePoint held before the program's first write, by URL; known of a
@@ -74,7 +76,9 @@ class World:
         }
         self.new_container()
         self.files_before: dict[str, bytes] | None = None
-        self._like = (users, seed, plain, shards, repr(quirks), repr(quotas)) if settled else None
+        scope = tuple(self.settings.get(name) for name in _SCOPE)
+        like = (users, seed, plain, shards, repr(quirks), repr(quotas), scope)
+        self._like = like if settled else None
         self.lease_seconds = 0.0
         """What the program's lease is timed by; whoever freezes a host moves it."""
         self._app: App | None = None
@@ -97,7 +101,8 @@ class World:
         self.files_before = self.files()
         if like not in _settled:
             wanted = self.settings
-            self.settings = {name: wanted[name] for name in (*self.tenant.settings(), *_STORAGE)}
+            names = {*self.tenant.settings(), *_STORAGE, *_SCOPE}
+            self.settings = {name: wanted[name] for name in names & wanted.keys()}
             run = self.fire()
             assert (run.status, run.count_of(Outcome.FAILED)) == ("completed", 0)
             self.settings = wanted
