@@ -1,4 +1,4 @@
-"""Stands in for the Azure CLI: one function app in a JSON file, Graph forwarded. Run as a program.
+"""Stands in for the Azure CLI: one function app in a JSON file, Graph forwarded.
 
 The file named by FAKE_AZ_STATE holds `apps`, `key`, `settings`, `identity` as the CLI prints them,
 and `graph_token` of an administrator, with which `az rest` asks the emulated tenant.
