@@ -239,15 +239,14 @@ class Service:
                 times = failures + 1
             else:
                 return _Attempt(response, token)
-            pause = _Pause(
-                pause_seconds(response, seconds, times),
-                own=not _quota_is_spent(response)
-                and self._throttling.is_own(
-                    kind_of(request.method, request.url),
-                    budget.subject_of(request),
-                    self.clock.monotonic(),
-                ),
+            seconds = pause_seconds(response, seconds, times)
+            own = not _quota_is_spent(response) and self._throttling.is_own(
+                kind_of(request.method, request.url),
+                budget.subject_of(request),
+                self.clock.monotonic(),
+                seconds,
             )
+            pause = _Pause(seconds, own)
             budget.meter.add(self.name, throttled=1)
             if not pause.own:
                 self.limiter.throttled(pause.seconds, slot.started_at)
@@ -277,6 +276,11 @@ class Service:
     ) -> tuple[Response, str]:
         # Only now: a pause may outlast a token.
         token = self._tokens.token(origin, budget.deadline)
+        return self._exchange_with(token, budget, request, asked, fresh=fresh), token
+
+    def _exchange_with(
+        self, token: str, budget: Budget, request: Request, asked: Evidence, *, fresh: bool
+    ) -> Response:
         now = self.clock.monotonic()
         if now >= budget.deadline:
             raise DeadlineExceeded(f"no time is left to send {request.method} {asked.url}")
@@ -292,7 +296,7 @@ class Service:
         budget.meter.add(self.name, received=len(response.body))
         if not response.status and patience is not None and not patience.left:
             raise PatienceExceeded(response.evidence)
-        return response, token
+        return response
 
     def _note_announcement(self, response: Response, slot: Slot) -> None:
         """Space out the requests before SharePoint has to refuse them."""

@@ -4,15 +4,24 @@ One mailbox that is always throttled must not hold up everybody else, nor must f
 pause is the user's own, unless a second user is throttled and nobody was answered in between: when
 a service throttles everybody, the second refusal pauses the service. A request about many users
 that is throttled pauses it at once.
+
+Throttled users who come again one after another, as at the end of a run, must not look like that.
+So whoever was throttled while others were answered stays alone with it until they are answered
+themselves, and so does a user for whom the whole service has paused long enough.
 """
 
 import math
 import re
 import threading
+from dataclasses import dataclass
 from typing import NamedTuple
 
 EVIDENCE_SECONDS = 10.0
 """How long the refusal of one user makes that of another the service's."""
+
+SHARED_SECONDS = 120.0
+"""When the whole service has paused so long because of a user, their trouble is their own: it costs
+a run two minutes, or half of a pause that is longer, for two users are behind it."""
 
 SUBJECTS = 10_000
 """Users who are remembered as throttled."""
@@ -45,44 +54,70 @@ class Throttling:
     def answered(self, kind: str, subject: str, now: float) -> None:
         """A request was answered successfully."""
         with self._lock:
-            self._of(kind).answered.put(subject, self._event(now))
+            one = self._of(kind)
+            one.answered.put(self._event(subject, now))
+            one.refused.pop(subject, None)
 
-    def is_own(self, kind: str, subject: str, now: float) -> bool:
+    def is_own(self, kind: str, subject: str, now: float, seconds: float) -> bool:
         """A request was throttled: whether the pause is the subject's own.
 
-        It is, unless another subject was throttled shortly before and nobody answered since. That
-        others were answered since this very subject was throttled last proves it in any case.
+        It is, unless another subject was throttled shortly before and nobody answered since. It is
+        in any case when others were answered since this very subject was throttled first, or when
+        the service has paused for them before; then it says nothing about the service.
+
+        Args:
+            kind: see `kind_of`.
+            subject: of the request.
+            now: monotonic seconds.
+            seconds: how long the pause lasts.
         """
         with self._lock:
-            one, event = self._of(kind), self._event(now)
-            before = one.before.get(subject)
-            if len(one.before) >= SUBJECTS:
-                one.before.clear()
-            one.before[subject] = event
-            answered, throttled = one.answered.of_others(subject), one.throttled.of_others(subject)
-            one.throttled.put(subject, event)
+            one, event = self._of(kind), self._event(subject, now)
             if not subject:
+                one.throttled.put(event)
                 return False
-            if before is not None and answered.order > before.order:
+            refused = one.refused_of(event)
+            answered, throttled = one.answered.of_others(subject), one.throttled.of_others(subject)
+            if answered.order > refused.first.order or refused.shared_seconds >= SHARED_SECONDS:
                 return True
-            return throttled.at < now - EVIDENCE_SECONDS or throttled.order < answered.order
+            one.throttled.put(event)
+            if throttled.at < now - EVIDENCE_SECONDS or throttled.order < answered.order:
+                return True
+            for user in (subject, throttled.subject):
+                if user in one.refused:
+                    one.refused[user].shared_seconds += seconds
+            return False
 
     def _of(self, kind: str) -> "_Kind":
         return self._kinds.setdefault(kind, _Kind())
 
-    def _event(self, now: float) -> "_Event":
+    def _event(self, subject: str, now: float) -> "_Event":
         self._order += 1
-        return _Event(now, self._order)
+        return _Event(subject, now, self._order)
 
 
 class _Event(NamedTuple):
-    """When something happened, and its place among all events: many share a moment."""
+    """Whom it was about, when it happened, and its place among all events: many share a moment."""
 
+    subject: str
     at: float
     order: int
 
 
-_NEVER = _Event(-math.inf, 0)
+_NEVER = _Event("", -math.inf, 0)
+
+
+@dataclass
+class _Refused:
+    """A subject that was throttled and not answered since.
+
+    Attributes:
+        first: when that began.
+        shared_seconds: how long the whole service was to pause for it.
+    """
+
+    first: _Event
+    shared_seconds: float = 0.0
 
 
 class _Kind:
@@ -91,21 +126,27 @@ class _Kind:
     def __init__(self) -> None:
         self.answered = _Latest()
         self.throttled = _Latest()
-        self.before: dict[str, _Event] = {}
+        self.refused: dict[str, _Refused] = {}
+
+    def refused_of(self, event: _Event) -> _Refused:
+        """What is known of the subject that was throttled now."""
+        if len(self.refused) >= SUBJECTS and event.subject not in self.refused:
+            self.refused.clear()
+        return self.refused.setdefault(event.subject, _Refused(event))
 
 
 class _Latest:
-    """The last two subjects and when; one of the two is always another than the one asked for."""
+    """The last events of two subjects; one of the two is always another than the one asked for."""
 
     def __init__(self) -> None:
-        self.last: str | None = None
         self._event = _NEVER
         self._other = _NEVER
 
-    def put(self, subject: str, event: _Event) -> None:
-        if subject != self.last:
-            self.last, self._other = subject, self._event
+    def put(self, event: _Event) -> None:
+        if event.subject != self._event.subject or self._event is _NEVER:
+            self._other = self._event
         self._event = event
 
     def of_others(self, subject: str) -> _Event:
-        return self._other if subject == self.last else self._event
+        of_subject = self._event is not _NEVER and subject == self._event.subject
+        return self._other if of_subject else self._event

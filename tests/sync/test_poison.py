@@ -275,6 +275,17 @@ def test_forty_users_in_two_hundred_are_throttled(world: Make, operation: str) -
     assert spent <= len(sick) * PATIENCE_SECONDS
 
 
+def test_the_last_users_of_a_run_are_throttled(world: Make) -> None:
+    """Nobody is answered after them, in neither try, who would prove that it is their own."""
+    here = world(users=12, shards=1, settings={"MAX_CONCURRENCY": "1"})
+    sick = here.ids()[-4:]
+    for user_id in sick:
+        poison(here, "photo.bytes", user_id, **SINGLE["429, wait 300 s"])
+    run, spent = timed(here, here.fire)
+    assert (run.status, outcomes(run)["failed"]) == ("completed", len(sick))
+    assert spent <= len(sick) * 150, "two share a pause"
+
+
 @pytest.mark.parametrize("operation", ["photo.batch", "photo.bytes", "profile.batch"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_five_minutes_for_everybody(world: Make, operation: str, status: int) -> None:
