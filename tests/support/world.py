@@ -23,6 +23,7 @@ from shared.sync import nightly, on_demand
 from shared.sync.user_sync import Result
 from tests.support.blob_requests import read_blobs
 from tests.support.past import Past
+from tests.support.program_clock import ProgramClock, requests_take_no_time
 from tests.support.rendering import rendered_once
 
 NIGHT_SECONDS = 24 * 3600.0
@@ -82,6 +83,7 @@ class World:
         self.lease_seconds = 0.0
         """What the program's lease is timed by; whoever freezes a host moves it."""
         self._app: App | None = None
+        self._program_clock = ProgramClock(self.clock)
         self._environ = dict(os.environ)
         self._exit = ExitStack()
 
@@ -93,6 +95,7 @@ class World:
         for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
             os.environ[name] = tenant[name]
         self._exit.enter_context(rendered_once())
+        self._exit.enter_context(requests_take_no_time())
         if self._like:
             self._settle(self._like)
         return self
@@ -121,7 +124,9 @@ class World:
         Its lease never runs out by its own clock: however slow the machine, storage decides.
         """
         self.settings.update(changed)
-        self._app = App(load(self.settings), self.clock, lease_clock=lambda: self.lease_seconds)
+        self._app = App(
+            load(self.settings), self._program_clock, lease_clock=lambda: self.lease_seconds
+        )
         return self._app
 
     def fire(self, **changed: str) -> Run:
