@@ -1,5 +1,6 @@
 """Fixtures of the tests of the whole program."""
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,8 +15,9 @@ from shared.checkpoint.store import Checkpoint
 from tests.support.blob_faults import BlobFaults, program
 from tests.support.log_threads import watched
 from tests.support.served_world import Served
-from tests.support.unmeasured import mark
 from tests.support.world import World
+
+pytest_plugins = ("tests.support.unmeasured",)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -38,10 +40,16 @@ _LONG = (
 """Modules of tests that take ten seconds and more; nobody should wait for the last of them."""
 
 
+def pytest_collection_finish() -> None:
+    """Keep Python from looking for garbage among thousands of tests, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first; coverage of some only."""
+    """Long tests first."""
     items.sort(key=lambda item: item.path.stem not in _LONG)
-    mark(items)
 
 
 @pytest.fixture(autouse=True)
