@@ -9,12 +9,15 @@ slower in all of them. And in processes of pytest-xdist two measurements are und
 the other, of which the marker ends one and so resumes the other.
 """
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import Any
 
 import pytest
 from coverage import Coverage
+
+import shared
 
 UNMEASURED = (
     "tests/api/test_failures.py",
@@ -70,13 +73,27 @@ UNMEASURED = (
 """Folders with a slash at the end, files, and tests, from the project's root."""
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+_stopped: list[Coverage] = []
+"""Measurements that go on with the next test that is measured: stopping and starting takes time."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Measure how the program is imported, but not how tests are found."""
+    if Coverage.current() is None:
+        return
+    for module in walk_packages(shared.__path__, "shared."):
+        import_module(module.name)
+    _stop()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
     """Leave these tests and their fixtures alone."""
-    if not item.nodeid.startswith(UNMEASURED):
-        return (yield)
-    with _unmeasured():
-        return (yield)
+    if item.nodeid.startswith(UNMEASURED):
+        _stop()
+    else:
+        _go_on()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -84,20 +101,27 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any],
 ) -> Generator[None, object, object]:
     """Leave a fixture alone whose threads would be traced in later tests."""
-    if fixturedef.scope == "function":
+    if fixturedef.scope == "function" or Coverage.current() is None:
         return (yield)
-    with _unmeasured():
+    _stop()
+    try:
         return (yield)
+    finally:
+        _go_on()
 
 
-@contextmanager
-def _unmeasured() -> Iterator[None]:
-    stopped = []
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Leave everything to the coverage plugin as it was."""
+    _go_on()
+
+
+def _stop() -> None:
     while (running := Coverage.current()) is not None:
         running.stop()
-        stopped.append(running)
-    try:
-        yield
-    finally:
-        for one in reversed(stopped):
-            one.start()
+        _stopped.append(running)
+
+
+def _go_on() -> None:
+    while _stopped:
+        _stopped.pop().start()
