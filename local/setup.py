@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Iterator, Sequence  # noqa: UP035 - collections.abc is not generic in 3.8
 
-from local.support.browser import find_browser
+from local.support.browser import HEADLESS, find_browser
 
 _ROOT = Path(__file__).resolve().parent.parent
 _WINDOWS = os.name == "nt"
@@ -157,8 +157,18 @@ def _install_browser(root: Path) -> None:
     if find_browser() or apt is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
         return
     _step("Updating the list of Debian packages", [apt, "update", "-qq"], root)
-    install = [apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+    install = [apt, "install", "-y", "-qq", "--no-install-recommends", _browser_package()]
     _step("Installing Chromium (about 30 s)", install, root)
+
+
+def _browser_package() -> str:
+    """Debian's package of Chromium without a window; the whole of it where there is none."""
+    cache = shutil.which("apt-cache")
+    if cache is None:
+        return "chromium"
+    asked = [cache, "show", "--no-all-versions", HEADLESS]
+    known = subprocess.run(asked, capture_output=True, check=False)  # noqa: S603 - our own command
+    return HEADLESS if known.returncode == 0 else "chromium"
 
 
 class _Stamp:

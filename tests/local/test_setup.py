@@ -204,7 +204,7 @@ def test_the_lock_file_is_portable_and_pinned() -> None:
 def test_a_browser_is_installed_where_that_needs_no_question(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As root on Debian, and only where none is there."""
+    """As root on Debian, and only where none is there; without a window where that is possible."""
     calls = tmp_path / "calls"
     program(tools, "apt-get", f'echo "$@" >> {calls}')
     monkeypatch.setattr("local.support.browser.ELSEWHERE", ())
@@ -215,6 +215,11 @@ def test_a_browser_is_installed_where_that_needs_no_question(
     setup._install_browser(tmp_path)
     assert [line.split()[0] for line in calls.read_text().splitlines()] == ["update", "install"]
     assert calls.read_text().split()[-1] == "chromium"
+    for status, package in ((0, "chromium-headless-shell"), (100, "chromium")):
+        program(tools, "apt-cache", f"exit {status}")
+        setup._install_browser(tmp_path)
+        assert calls.read_text().split()[-1] == package
+    installed = calls.read_text()
     program(tools, "chromium", "")
     setup._install_browser(tmp_path)
-    assert len(calls.read_text().splitlines()) == 2
+    assert calls.read_text() == installed
