@@ -64,7 +64,9 @@ def test_every_error_is_an_answer(world: MakeWorld, operation: str, times: int |
     here = world(users=1)
     here.call(person(here).id)
     before = holds(here)
-    for name, fields in sample(FAULTS.items(), 2, OPERATIONS.index(operation) + (times is None)):
+    for name, fields in sample(
+        FAULTS.items(), 4, 2 * OPERATIONS.index(operation) + (times is None)
+    ):
         here.clock.advance(3600)
         began = here.clock.monotonic()
         fault = here.tenant.faults.add(Fault(operation=operation, times=times, **fields))

@@ -13,6 +13,7 @@ from shared.errors import AccessDenied, ConfigurationError, ProfileMissing
 from shared.model import ThumbnailLocation
 from shared.photos import Thumbnails
 from shared.sharepoint import Profile, ReadOnlySharePoint
+from tests.support.sampling import sample
 from tests.support.service_clients import IMAGES, Clients, as_user
 
 Make = Callable[..., Clients]
@@ -57,11 +58,12 @@ def _odd(person: Person) -> bool:
     )
 
 
-@pytest.mark.parametrize("quirks", QUIRKS.values(), ids=QUIRKS)
-def test_the_whole_way_for_everybody(make: Make, quirks: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", QUIRKS)
+def test_the_whole_way_for_everybody(make: Make, name: str) -> None:
     """Read, written, shown, taken away, twice like once, whatever person and tenant are like."""
-    here = make(quirks=Quirks(**quirks))
-    people = [p for p in here.tenant.directory.people.values() if _odd(p)]
+    here = make(quirks=Quirks(**QUIRKS[name]))
+    odd = [p for p in here.tenant.directory.people.values() if _odd(p)]
+    people = sample(odd, 2, list(QUIRKS).index(name))
     for some in batched(people, 20, strict=False):
         found = here.sharepoint.profiles([as_user(person) for person in some])
         for person in some:

@@ -26,7 +26,7 @@ def twelve_fail(here: World, operation: str) -> str:
 @pytest.mark.parametrize("meanwhile", ["new photo", "removed"])
 def test_a_call_for_the_healthy_user_meanwhile(world: Make, operation: str, meanwhile: str) -> None:
     """Promise 6: what a call has just written for that user is not written over for good."""
-    here = world(users=40, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1"}, settled=True)
+    here = world(users=16, shards=1, settings={"REMOVAL_CONFIRMATIONS": "1"}, settled=True)
     oracle = Oracle(here)
     healthy = twelve_fail(here, operation)
 
@@ -41,7 +41,7 @@ def test_a_call_for_the_healthy_user_meanwhile(world: Make, operation: str, mean
     here.tenant.faults.add(Fault("call", operation=operation, person=healthy, action=act))
     run = here.night()
     assert called in (["updated"], ["removed"])
-    assert outcomes(run) == {"unchanged": 28, "failed": 12}
+    assert outcomes(run) == {"unchanged": 4, "failed": 12}
     assert oracle.false_claims() == []
     here.tenant.faults.clear()
     oracle.verify(here.night(2))
@@ -49,12 +49,12 @@ def test_a_call_for_the_healthy_user_meanwhile(world: Make, operation: str, mean
 
 def test_a_damaged_answer_is_not_written_back(world: Make) -> None:
     """What SharePoint answers for the healthy user's file is never uploaded: it may be cut off."""
-    here = world(users=40, shards=1, settled=True)
+    here = world(users=16, shards=1, settled=True)
     oracle = Oracle(here)
     healthy = twelve_fail(here, "file.upload")
     here.tenant.faults.add(Fault("truncate_clean", operation="file.read", times=None))
     run = here.night()
-    assert outcomes(run) == {"unchanged": 28, "failed": 12}
+    assert outcomes(run) == {"unchanged": 4, "failed": 12}
     uploads = here.tenant.tape.entries(operation="file.upload")
     assert any(healthy in entry.target and entry.status == 200 for entry in uploads)
     assert oracle.false_claims() == []
@@ -64,7 +64,7 @@ def test_a_damaged_answer_is_not_written_back(world: Make) -> None:
 
 def test_a_shard_that_somebody_saved_meanwhile_is_left_as_it_is(world: Make) -> None:
     """The claim comes back only while nobody else can have seen the withdrawn record."""
-    here = world(users=40, shards=1, settled=True)
+    here = world(users=16, shards=1, settled=True)
     oracle = Oracle(here)
     healthy = twelve_fail(here, "file.upload")
     bystander = here.ids()[20]

@@ -159,7 +159,7 @@ def test_shared_calls_fail_once(world: Make) -> None:
     ordinary = [
         (group, name)
         for group in (WAIT, BUSY, PASSING, HALF, U401)
-        for name in sample(GROUPS[group], 2)
+        for name in sample(GROUPS[group], 3)
     ]
     for group, name in ordinary:
         # Half of the answer that asks for a digest says nothing of it, so that goes alone.

@@ -101,7 +101,7 @@ def test_storage_fails(world: Make, faults: BlobFaults, call: str) -> None:
     settings = {"MAX_CONCURRENCY": "1", "RUN_INTERVAL_HOURS": "0", "REVERIFY_DAYS": "0"}
     stage = Stage(world(users=3, shards=1, settings=settings), faults)
     number = list(BLOBS).index(call)
-    for cell in sample([cell for cell in blob_cells() if cell[1] == call], 4, number):
+    for cell in sample([cell for cell in blob_cells() if cell[1] == call], 6, number):
         stage.strike(*cell)
 
 

@@ -286,8 +286,10 @@ def test_the_last_users_of_a_run_are_throttled(world: Make) -> None:
     assert spent <= len(sick) * 150, "two share a pause"
 
 
-@pytest.mark.parametrize("operation", ["photo.batch", "photo.bytes", "profile.batch"])
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("operation", "status"),
+    sample(product(["photo.batch", "photo.bytes", "profile.batch"], [429, 503]), 2),
+)
 def test_five_minutes_for_everybody(world: Make, operation: str, status: int) -> None:
     """Promise 10: what fails for everybody ends the run unharmed; the next firing heals it."""
     here = world(users=40, shards=4)
