@@ -22,7 +22,7 @@ demo: ## a tenant of 500 people, synced twice and once on demand; writes demo/in
 	$(SETUP) --runtime
 	@$(RUN) local.demo
 
-test: ## everything CI runs (7 minutes)
+test: ## everything CI runs (5 minutes)
 	$(SETUP)
 	@$(RUN) local.check
 

@@ -1,6 +1,6 @@
 """Everything CI runs, in the order of cost; ends at the first failure.
 
-`python -m local.check` runs all (about seven minutes on two cores), `--static` only checks that
+`python -m local.check` runs all (about five minutes on two cores), `--static` only checks that
 start nothing (about half a minute), `--thorough` also every case of the large matrices and a kill
 at every request, of which else a sample runs (about half an hour).
 """
@@ -39,7 +39,7 @@ class Check(NamedTuple):
 _STATIC = (
     Check("ruff check", "1 s", (*_PYTHON, "ruff", "check"), "ruff"),
     Check("ruff format --check", "1 s", (*_PYTHON, "ruff", "format", "--check"), "ruff"),
-    Check("mypy", "20 s", (*_PYTHON, "mypy"), "mypy"),
+    Check("mypy", "12 s", (*_PYTHON, "mypy"), "mypy"),
     Check(
         "lint-imports",
         "2 s",
@@ -56,7 +56,7 @@ _WORKERS = str(min(8, (os.cpu_count() or 1) + 1))
 _TESTS = (
     Check(
         "pytest",
-        "6 minutes, half an hour with --thorough",
+        "4 minutes, half an hour with --thorough",
         (
             *(*_PYTHON, "pytest", "-q", "-n", _WORKERS, "--dist", "worksteal"),
             *("--cov", "--cov-report", "term"),
