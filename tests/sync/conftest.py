@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.sync import engine as engine_module
+from shared.sync import in_flight
 from tests.support.memory_executors import Held
 from tests.support.rendering import rendered_once
 
@@ -19,5 +19,5 @@ def _rendered_once() -> Iterator[None]:
 def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     """Writers that work only when somebody waits for them."""
     pool = Held()
-    monkeypatch.setattr(engine_module, "wait", pool.wait)
+    monkeypatch.setattr(in_flight, "wait", pool.wait)
     return pool
