@@ -30,7 +30,7 @@ start: ## tenant, storage and functions on port 7071, until Ctrl-C
 	$(SETUP) --runtime
 	@$(RUN) local.start
 
-thorough: ## as test, with every case of the large matrices and a kill at every request (half an hour)
+thorough: ## as test, with every case of the large matrices and a kill at every request (12 minutes)
 	$(SETUP)
 	@$(RUN) local.check --thorough
 

@@ -2,7 +2,7 @@
 
 `python -m local.check` runs all (about five minutes on two cores), `--static` only checks that
 start nothing (about half a minute), `--thorough` also every case of the large matrices and a kill
-at every request, of which else a sample runs (about half an hour).
+at every request, of which else a sample runs (about twelve minutes).
 """
 
 import argparse
@@ -56,7 +56,7 @@ _WORKERS = str(min(8, (os.cpu_count() or 1) + 1))
 _TESTS = (
     Check(
         "pytest",
-        "4 minutes, half an hour with --thorough",
+        "4 minutes, 11 with --thorough",
         (
             *(*_PYTHON, "pytest", "-q", "-n", _WORKERS, "--dist", "worksteal"),
             *("--cov", "--cov-report", "term"),
