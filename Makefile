@@ -50,7 +50,7 @@ fuzz: ## hostile bytes into every parser, guided by coverage (10 minutes)
 	$(SETUP)
 	@$(RUN) local.tools.fuzz
 
-mutants: ## does a test fail for each small change of the modules that decide (half an hour)
+mutants: ## does a test fail for each small change of the modules that decide (20 minutes)
 	$(SETUP)
 	@$(RUN) local.tools.mutants
 
