@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     if not options.report:
         shutil.rmtree(_WORK, ignore_errors=True)
-        print("A few thousand changes, each with its tests: about twenty minutes on two quiet cores.")
+        print("A few thousand changes, each with its tests: about 20 minutes on two quiet cores.")
         command = (sys.executable, "-m", "mutmut", "run", "--max-children", str(options.workers))
         done = subprocess.run((*command, *options.patterns), cwd=_ROOT, check=False)  # noqa: S603 - our own command
         if done.returncode != 0:
