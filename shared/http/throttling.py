@@ -63,7 +63,7 @@ class Throttling:
 
         It is, unless another subject was throttled shortly before and nobody answered since. It is
         in any case when others were answered since this very subject was throttled first, or when
-        the service has paused for them before; then it says nothing about the service.
+        the service has paused for them for `SHARED_SECONDS`; then it says nothing of the service.
 
         Args:
             kind: see `kind_of`.
@@ -143,10 +143,9 @@ class _Latest:
         self._other = _NEVER
 
     def put(self, event: _Event) -> None:
-        if event.subject != self._event.subject or self._event is _NEVER:
+        if event.subject != self._event.subject:
             self._other = self._event
         self._event = event
 
     def of_others(self, subject: str) -> _Event:
-        of_subject = self._event is not _NEVER and subject == self._event.subject
-        return self._other if of_subject else self._event
+        return self._other if subject == self._event.subject else self._event
